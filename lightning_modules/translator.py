@@ -162,7 +162,9 @@ class Translator(pl.LightningModule):
             if completes_round and self.scheduler_interval == "step":
                 for scheduler in _as_list(self.lr_schedulers()):
                     scheduler.step()
-        self.log_dict({f"train/{name}": value for name, value in self.last_losses.items()}, prog_bar=True, batch_size=batch.size)
+        self.log_dict(
+            {f"train/{name}": value for name, value in self.last_losses.items()}, prog_bar=True, batch_size=batch.size
+        )
 
     def validation_step(self, batch: Batch, batch_index: int) -> Tensor:
         """The translation of a held-out batch, for callbacks to measure; random numbers are a function of the batch's place."""
@@ -253,7 +255,8 @@ def key(*parts: int | str) -> int:
 @contextmanager
 def keyed_randomness(*parts: int | str) -> Iterator[None]:
     """Within it, torch's global generators start from the key of `parts`; afterwards they go on as if nothing was drawn."""
-    with torch.random.fork_rng():
+    devices = [torch.cuda.current_device()] if torch.cuda.is_initialized() else []
+    with torch.random.fork_rng(devices):
         torch.manual_seed(key(*parts))
         yield
 
