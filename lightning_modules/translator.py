@@ -98,6 +98,8 @@ class Translator(pl.LightningModule):
         self.accumulate_grad_batches = 1
         self.last_losses: dict[str, Tensor] = {}
         self._phases: list[Phase] = []
+        self._optimizer_names: list[str] = []
+        self._cut_gradients: dict[str, Tensor] = {}
 
     # What a method provides
 
@@ -180,8 +182,11 @@ class Translator(pl.LightningModule):
             parameters = chain.from_iterable(group["params"] for group in optimizer.param_groups)
             torch.nn.utils.clip_grad_norm_(parameters, self.gradient_clip_val)
 
-    def on_train_epoch_start(self) -> None:
-        """Bring epoch schedules to this epoch: by its number, so that it does not matter where a resumed run was cut."""
+    def on_train_batch_start(self, batch: Batch, batch_index: int) -> None:
+        """Bring epoch schedules to this epoch, by its number.
+
+        Not at the start of an epoch: a run that is resumed where an epoch ended does not get that hook for the next one.
+        """
         if self.scheduler_interval == "epoch":
             for scheduler in _as_list(self.lr_schedulers()):
                 while scheduler.last_epoch < self.current_epoch:
@@ -194,10 +199,15 @@ class Translator(pl.LightningModule):
             checkpoint["accumulated_gradients"] = gradients
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Bring back the gradients of an optimisation round that was cut in the middle."""
-        for name, gradient in checkpoint.get("accumulated_gradients", {}).items():
+        """Take the gradients of an optimisation round that was cut in the middle (see `on_train_start`)."""
+        self._cut_gradients = checkpoint.get("accumulated_gradients", {})
+
+    def on_train_start(self) -> None:
+        """Put them back: only now, as Lightning clears gradients between loading a checkpoint and training."""
+        for name, gradient in self._cut_gradients.items():
             parameter = self.get_parameter(name)
             parameter.grad = gradient.to(parameter)
+        self._cut_gradients = {}
 
     # How a phase runs
 
