@@ -1,0 +1,358 @@
+"""Published checkpoints of microsoft/CoCosNet: their names, flags and files -> ours.
+
+A release is three bare state dicts, `<epoch>_net_Corr.pth`, `<epoch>_net_G.pth`, `<epoch>_net_D.pth`. `read_release` reads
+them, `load_state` puts one into a network of ours and accounts for every entry, `*_arguments` translate the flags of the
+official commands into constructor arguments, and `RELEASED` names the flags of the four released sets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from datamodules.bad_input import BadInput
+from lightning_modules.cocosnet.adaptor import DomainAdaptor
+from lightning_modules.cocosnet.correspondence import CorrespondenceNetwork
+from lightning_modules.cocosnet.discriminator import MultiscaleDiscriminator, PatchDiscriminator
+from lightning_modules.cocosnet.generator import SpadeGenerator
+from lightning_modules.cocosnet.non_local import NonLocalBlock
+from lightning_modules.cocosnet.spade import SpadeBlock
+from lightning_modules.cocosnet.spectral import normed_layers
+
+DEAD_BRANCHES = {
+    ".dec.": "the discriminators' decoder, which the official forward pass never calls",
+    "domain_classifier.": "the domain classifier, which no loss of the official code uses",
+}
+UNSUPPORTED = {
+    ".gap_fc.": "D_cam > 0 (its discriminator differs, and the loss it was made for is absent from the official code)",
+    ".gmp_fc.": "D_cam > 0 (its discriminator differs, and the loss it was made for is absent from the official code)",
+}
+RELEASED: dict[str, dict[str, Any]] = {
+    "ade20k": {"semantic_nc": 151, "adaptor_kernel": 3, "maskmix": True, "warp_bilinear": False, "warp_patch": False},
+    "celebahq": {"semantic_nc": 19, "adaptor_kernel": 4, "maskmix": True, "warp_bilinear": True, "warp_patch": False},
+    "celebahqedge": {
+        "semantic_nc": 15,
+        "adaptor_kernel": 4,
+        "maskmix": True,
+        "warp_bilinear": True,
+        "warp_patch": False,
+    },
+    "deepfashion": {
+        "semantic_nc": 20,
+        "adaptor_kernel": 4,
+        "maskmix": False,
+        "warp_bilinear": True,
+        "warp_patch": True,
+    },
+}
+"""Flags in which the released checkpoints differ; all have PONO, PONO_C and use_attention. DeepFashion's files and those of
+the other sets need adaptor_kernel 4 although their training commands do not say so."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of our state dict, and the official entries that, one after the other, make it up."""
+
+    ours: str
+    theirs: tuple[str, ...]
+
+
+@dataclass
+class Report:
+    """What became of every entry of a published state dict."""
+
+    file: str
+    loaded: int = 0
+    """How many official entries were used."""
+    ignored: dict[str, list[str]] = field(default_factory=dict)
+    """Why -> the entries that were left out."""
+
+    def __str__(self) -> str:
+        left = "".join(f"; {len(names)} left out: {why}" for why, names in self.ignored.items())
+        return f"{self.file}: {self.loaded} entries loaded{left}"
+
+
+# Flags -> constructor arguments
+
+
+def _norm(config: Mapping[str, Any]) -> str:
+    if config.get("PONO", False):
+        return "position"
+    kind = str(config.get("norm_G", "spectralspadesyncbatch3x3"))
+    return "instance" if "instance" in kind else "batch"
+
+
+def correspondence_arguments(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Constructor arguments of `CorrespondenceNetwork` for the official options `config`, with their defaults."""
+    return {
+        "structure_channels": config["semantic_nc"],
+        "width": config.get("ngf", 64),
+        "stride": config.get("warp_stride", 4),
+        "adaptor_kernel": config.get("adaptor_kernel", 3),
+        "norm": _norm(config),
+        "excitation": config.get("adaptor_se", False),
+        "non_local": config.get("adaptor_nonlocal", False),
+        "deeper": config.get("adaptor_res_deeper", False),
+        "dilated": config.get("dilation_conv", False),
+        "coordinates": config.get("use_coordconv", False),
+        "mask_mixing": config.get("maskmix", False),
+        "structure_noise": config.get("mask_noise", False),
+        "window": config.get("match_kernel", 3),
+        "centre": "window" if config.get("PONO_C", False) else "positions",
+        "fetch": "patches" if config.get("warp_patch", False) else "pixels",
+        "upsampling": "bilinear" if config.get("warp_bilinear", False) else "nearest",
+    }
+
+
+def generator_arguments(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Constructor arguments of `SpadeGenerator` for the official options `config`."""
+    conditions = {"warp_mask": "warp_and_structure", "warp": "warp", "mask": "structure"}
+    return {
+        "structure_channels": config["semantic_nc"],
+        "width": config.get("ngf", 64),
+        "norm": _norm(config),
+        "attention": config.get("use_attention", False),
+        "condition": conditions[config.get("CBN_intype", "warp_mask")],
+    }
+
+
+def discriminator_arguments(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Constructor arguments of `MultiscaleDiscriminator` for the official options `config`."""
+    return {
+        "structure_channels": config["semantic_nc"],
+        "scales": config.get("num_D", 2),
+        "width": config.get("ndf", 64),
+        "layers": config.get("n_layers_D", 4),
+        "attention": config.get("use_attention", False),
+    }
+
+
+def build(kind: str, config: Mapping[str, Any]) -> nn.Module:
+    """The network 'Corr', 'G' or 'D' for the official options `config`."""
+    if kind == "Corr":
+        return CorrespondenceNetwork(**correspondence_arguments(config))
+    if kind == "G":
+        return SpadeGenerator(**generator_arguments(config))
+    return MultiscaleDiscriminator(**discriminator_arguments(config))
+
+
+# Names
+
+
+def entries(network: nn.Module) -> Iterator[Entry]:
+    """Every entry of the network's state dict with its official counterpart."""
+    if isinstance(network, CorrespondenceNetwork):
+        yield from _adaptor("structure_adaptor.", "adaptive_model_seg.", network.structure_adaptor)
+        yield from _adaptor("image_adaptor.", "adaptive_model_img.", network.image_adaptor)
+        for index, _ in enumerate(network.refine):
+            for number in (0, 1):
+                yield from _plain(f"refine.{index}.conv_{number}.", f"layer.{index}.conv{number + 1}.")
+            yield Entry(f"refine.{index}.activation.weight", (f"layer.{index}.prelu.weight",))
+        yield from _plain("theta.", "theta.")
+        yield from _plain("phi.", "phi.")
+    elif isinstance(network, SpadeGenerator):
+        yield from _plain("start.", "fc.")
+        names = {"head": "head_0", "middle_0": "G_middle_0", "middle_1": "G_middle_1"}
+        for name in ("head", "middle_0", "middle_1", "up_0", "up_1", "up_2", "up_3"):
+            yield from _spade_block(f"{name}.", f"{names.get(name, name)}.", getattr(network, name))
+        yield from _non_local("attention.", "attn.", network.attention)
+        yield from _plain("to_image.", "conv_img.")
+    elif isinstance(network, MultiscaleDiscriminator):
+        for index, discriminator in enumerate(network.scales):
+            yield from _patch_discriminator(f"scales.{index}.", f"discriminator_{index}.", discriminator)
+    else:
+        raise TypeError(f"{type(network).__name__} has no official counterpart")
+
+
+def _plain(ours: str, theirs: str) -> Iterator[Entry]:
+    for what in ("weight", "bias"):
+        yield Entry(ours + what, (theirs + what,))
+
+
+def _normed(ours: str, theirs: str, bias: bool = False) -> Iterator[Entry]:
+    yield Entry(f"{ours}parametrizations.weight.original", (f"{theirs}weight_orig",))
+    for vector in ("u", "v"):
+        yield Entry(f"{ours}parametrizations.weight.0.{vector}", (f"{theirs}weight_{vector}",))
+    if bias:
+        yield Entry(f"{ours}bias", (f"{theirs}bias",))
+
+
+def _adaptor(ours: str, theirs: str, adaptor: DomainAdaptor) -> Iterator[Entry]:
+    for index in range(len(adaptor.layers)):
+        yield from _normed(f"{ours}layers.{index}.0.", f"{theirs}layer{index + 1}.0.")
+    for name, official in (("head", "head_0"), ("middle_0", "G_middle_0"), ("middle_1", "G_middle_1")):
+        yield from _spade_block(f"{ours}{name}.", f"{theirs}{official}.", getattr(adaptor, name))
+    yield from _non_local(f"{ours}attention.", f"{theirs}attn.", adaptor.attention)
+    for index, block in enumerate(adaptor.deeper):
+        yield from _spade_block(f"{ours}deeper.{index}.", f"{theirs}deeper{index}.", block)
+    for index in range(len(adaptor.smoothing)):
+        yield from _normed(f"{ours}smoothing.{index}.0.", f"{theirs}degridding{index}.0.")
+
+
+def _spade_block(ours: str, theirs: str, block: nn.Module) -> Iterator[Entry]:
+    assert isinstance(block, SpadeBlock)
+    spades = ("0", "1", "s") if block.widens else ("0", "1")
+    for what in ("weight", "bias"):
+        yield Entry(f"{ours}shared.{what}", tuple(f"{theirs}norm_{n}.mlp_shared.1.{what}" for n in spades))
+    for n in spades:
+        for what in ("weight", "bias"):
+            halves = tuple(f"{theirs}norm_{n}.mlp_{half}.{what}" for half in ("gamma", "beta"))
+            yield Entry(f"{ours}modulation_{n}.scale_shift.{what}", halves)
+        for name in getattr(block, f"modulation_{n}").state_dict():
+            if name.startswith("norm."):
+                yield Entry(f"{ours}modulation_{n}.{name}", (f"{theirs}norm_{n}.param_free_{name}",))
+        yield from _normed(f"{ours}conv_{n}.", f"{theirs}conv_{n}.", bias=n != "s")
+    if not isinstance(block.excitation, nn.Identity):
+        yield Entry(f"{ours}excitation.squeeze.weight", (f"{theirs}se_layar.fc.0.weight",))
+        yield Entry(f"{ours}excitation.excite.weight", (f"{theirs}se_layar.fc.2.weight",))
+
+
+def _non_local(ours: str, theirs: str, block: nn.Module) -> Iterator[Entry]:
+    if not isinstance(block, NonLocalBlock):
+        return
+    yield Entry(f"{ours}gate", (f"{theirs}gamma",))
+    spectral = bool(normed_layers(block))
+    for name in ("theta", "phi", "g", "o"):
+        if spectral:
+            yield from _normed(f"{ours}{name}.", f"{theirs}{name}.")
+        else:
+            yield Entry(f"{ours}{name}.weight", (f"{theirs}{name}.weight",))
+
+
+def _patch_discriminator(ours: str, theirs: str, discriminator: nn.Module) -> Iterator[Entry]:
+    assert isinstance(discriminator, PatchDiscriminator)
+    yield from _plain(f"{ours}first.", f"{theirs}model0.0.")
+    for index in range(len(discriminator.stages)):
+        yield from _normed(f"{ours}stages.{index}.0.", f"{theirs}model{index + 1}.0.0.")
+    yield from _non_local(f"{ours}attention.", f"{theirs}attn.", discriminator.attention)
+    yield from _plain(f"{ours}logits.", f"{theirs}model{len(discriminator.stages) + 1}.0.")
+
+
+# Loading
+
+
+def load_state(network: nn.Module, state: Mapping[str, Tensor], file: str = "the checkpoint") -> Report:
+    """Put a published state dict into `network` (not folded), and say what became of each of its entries.
+
+    Raises:
+        BadInput: entries are missing, of another shape or unknown: the checkpoint belongs to other flags, which are named.
+    """
+    report, own = Report(file), network.state_dict()
+    unused = dict.fromkeys(state)
+    problems, translated = [], {}
+    for entry in entries(network):
+        missing = [name for name in entry.theirs if name not in state]
+        for name in entry.theirs:
+            unused.pop(name, None)
+        if missing:
+            problems.append(f"{missing[0]} is missing")
+            continue
+        parts = [state[name] for name in entry.theirs]
+        value = torch.cat(parts) if len(parts) > 1 else parts[0]
+        if value.shape != own[entry.ours].shape:
+            problems.append(
+                f"{entry.theirs[0]} gives {list(value.shape)} where {list(own[entry.ours].shape)} is needed"
+            )
+            continue
+        translated[entry.ours] = value
+        report.loaded += len(parts)
+    for name in unused:
+        why = next((reason for part, reason in DEAD_BRANCHES.items() if part in name), None)
+        if why:
+            report.ignored.setdefault(why, []).append(name)
+        else:
+            unsupported = next((f", of {what}" for part, what in UNSUPPORTED.items() if part in name), "")
+            problems.append(f"{name} has no place{unsupported}")
+    if problems:
+        raise BadInput(_mismatch(network, state, file, problems))
+    network.load_state_dict(translated)
+    return report
+
+
+def _mismatch(network: nn.Module, state: Mapping[str, Tensor], file: str, problems: list[str]) -> str:
+    theirs, ours = describe(state), describe(to_official(network))
+    differing = [f"{key} {theirs.get(key)} (here {ours.get(key)})" for key in ours if theirs.get(key) != ours[key]]
+    which = released_name(theirs)
+    came = f"seems to be of the released set {which!r}" if which else "belongs to another set of flags"
+    why = f": {', '.join(differing)}" if differing else ""
+    return (
+        f"{file} {came} and does not fit this model{why}; {problems[0]} ({len(problems)} entries differ). "
+        f"Choose the experiment of its dataset or set the model's options accordingly."
+    )
+
+
+def to_official(network: nn.Module) -> dict[str, Tensor]:
+    """The network's state under the official names (without dead branches)."""
+    official: dict[str, Tensor] = {}
+    state = network.state_dict()
+    for entry in entries(network):
+        parts = state[entry.ours].chunk(len(entry.theirs)) if len(entry.theirs) > 1 else [state[entry.ours]]
+        official.update(zip(entry.theirs, parts, strict=True))
+    return official
+
+
+def describe(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The official flags that an official state dict's names and shapes tell."""
+    flags: dict[str, Any] = {}
+    if "adaptive_model_seg.layer1.0.weight_orig" in state:
+        first = state["adaptive_model_seg.layer1.0.weight_orig"]
+        flags["network"] = "Corr"
+        flags["semantic_nc"], flags["ngf"] = first.shape[1], first.shape[0]
+        flags["adaptor_kernel"] = state["adaptive_model_seg.layer2.0.weight_orig"].shape[-1]
+        extra = state["layer.0.conv1.weight"].shape[1] - 4 * first.shape[0]
+        flags["maskmix"], flags["use_coordconv"] = extra >= first.shape[1], extra % first.shape[1] == 3
+        flags["adaptor_se"] = any(".se_layar." in name for name in state)
+        flags["adaptor_nonlocal"] = "adaptive_model_seg.attn.gamma" in state
+        flags["adaptor_res_deeper"] = any(".deeper0." in name for name in state)
+        flags["dilation_conv"] = any(".degridding0." in name for name in state)
+    elif "fc.weight" in state:
+        flags["network"] = "G"
+        flags["semantic_nc"], flags["ngf"] = state["fc.weight"].shape[1] - 3, state["fc.weight"].shape[0] // 16
+        flags["use_attention"] = "attn.gamma" in state
+    elif "discriminator_0.model0.0.weight" in state:
+        first = state["discriminator_0.model0.0.weight"]
+        flags["network"] = "D"
+        flags["semantic_nc"], flags["ndf"] = first.shape[1] - 3, first.shape[0]
+        flags["num_D"] = len({name.split(".")[0] for name in state})
+        flags["use_attention"] = "discriminator_0.attn.gamma" in state
+    if flags.get("network") in ("Corr", "G"):
+        flags["batch norm"] = any(name.endswith("running_mean") for name in state)
+    return flags
+
+
+def released_name(flags: Mapping[str, Any]) -> str | None:
+    """Which released set has these flags, as far as they are known."""
+    for name, released in RELEASED.items():
+        if all(flags.get(key, value) == value for key, value in released.items()) and "semantic_nc" in flags:
+            return name
+    return None
+
+
+def read_release(folder: str | Path, epoch: str = "latest", kinds: tuple[str, ...] = ("Corr", "G")) -> dict[str, dict]:
+    """The state dicts of a published checkpoint folder: {'Corr': ..., 'G': ...[, 'D': ...]}.
+
+    Raises:
+        BadInput: a file is missing or is no bare state dict.
+    """
+    folder, states = Path(folder), {}
+    for kind in kinds:
+        path = folder / f"{epoch}_net_{kind}.pth"
+        if not path.is_file():
+            there = sorted(file.name for file in folder.glob("*_net_*.pth")) if folder.is_dir() else []
+            listed = f"the folder has {', '.join(there)}" if there else "the folder has no *_net_*.pth at all"
+            raise BadInput(
+                f"{path} is missing ({listed}); a published CoCosNet is <epoch>_net_Corr.pth and <epoch>_net_G.pth."
+            )
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:
+            raise BadInput(f"{path} cannot be read as a state dict: {str(error).splitlines()[0]}") from error
+        if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+            raise BadInput(f"{path} is not a bare state dict of tensors, as CoCosNet's published files are.")
+        states[kind] = dict(state)
+    return states
