@@ -1,0 +1,48 @@
+"""Label maps as the structure to follow: class indices from the workers, one channel per class on the device."""
+
+from __future__ import annotations
+
+import colorsys
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from datamodules.structures.structure import Annotation
+
+NOTHING = 255
+"""The index of a pixel that belongs to no class: it is 0 in every channel."""
+
+
+class Labels:
+    """One channel per class in {0, 1}."""
+
+    annotation: Annotation = "labels"
+
+    def __init__(self, classes: int) -> None:
+        """
+        Args:
+            classes: the number of classes; a map holds indices 0 ... classes - 1, and `NOTHING`.
+        """
+        self.classes = classes
+
+    def maps(self, annotation: Tensor | None, picture: Tensor) -> Tensor:
+        """(B, classes, H, W): 1 in the channel of a pixel's class."""
+        assert annotation is not None, "a label map cannot be told from a picture"
+        # Comparing writes the output once; scattering would need it cleared first, and an index of 64 bits per pixel.
+        return (annotation[:, None] == torch.arange(self.classes, device=annotation.device)[:, None, None]).float()
+
+
+def palette(classes: int) -> np.ndarray:
+    """A fixed colour per index, (256 or more, 3) uint8, so that a label map can be looked at and translated as a picture.
+
+    The first class is black, as the unlabelled class of most datasets, and so is `NOTHING`. The hues of the others are a
+    golden angle apart, in three levels of brightness, so that neighbouring indices differ.
+    """
+    colours = np.zeros((max(256, classes), 3), np.uint8)
+    for index in range(1, classes):
+        hue, value = (index * 0.618034) % 1, (1.0, 0.75, 0.5)[index % 3]
+        colours[index] = np.round(np.multiply(colorsys.hsv_to_rgb(hue, 0.85, value), 255))
+    if classes <= NOTHING:
+        colours[NOTHING] = 0
+    return colours

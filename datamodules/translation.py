@@ -1,0 +1,361 @@
+"""The DataModule that every dataset shares: splits, pairing, loaders, and how a batch is finished on the device."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from datamodules import structures
+from datamodules.bad_input import BadInput
+from datamodules.batch import Batch
+from datamodules.keyed_loader import KeyedBatchSampler, KeyedLoader
+from datamodules.pair_dataset import PairDataset
+from datamodules.pairing import Pairs, same_identity
+from datamodules.raw_batch import RawBatch
+from datamodules.reading import scan
+from datamodules.table import Table
+from datamodules.transforms import Framing
+
+log = logging.getLogger(__name__)
+
+Split = Literal["train", "val", "test"]
+STAGES: dict[str | None, tuple[Split, ...]] = {
+    "fit": ("train", "val"),
+    "validate": ("val",),
+    "test": ("test",),
+    None: ("train", "val", "test"),
+}
+
+
+class TranslationDataModule(pl.LightningDataModule, ABC):
+    """Pairs of (an appearance, a structure) from a dataset.
+
+    A dataset says which images there are (`index`) and, where it has lists of its own, which belong together
+    (`listed_pairs`). All else is here: the pairing modes, one framing for a picture and its annotation, order and position
+    (`keyed_loader`), unreadable files, and drawing the structure maps on the device.
+
+    Without a Trainer: `prepare_data()`, `setup("fit")`, then `on_after_batch_transfer(raw, 0)` makes a `Batch` of what
+    `train_dataloader()` yields. World size and rank are the Trainer's where there is one.
+    """
+
+    replica_name: ClassVar[str | None] = None
+    """The replica that can be written in this dataset's place (`datamodules/replica/<name>.py`)."""
+
+    def __init__(
+        self,
+        *,
+        root: str,  # the dataset's folder
+        height: int,  # of every picture and map of a batch
+        width: int,
+        structure: Literal["pose_heatmaps", "labels", "edges", "image"],  # what a method is to follow
+        structure_channels: int | None = None,  # S of its maps; null: what the structure says
+        pairing: Literal["same_identity", "reference", "self", "random", "domains"],  # how source and target meet
+        sigma: float = 6.0,  # of pose heatmaps, in pixels of the output
+        classes: int = 0,  # of label maps
+        edge_low: float = 0.1,  # edges: Canny's thresholds of the gradient
+        edge_high: float = 0.2,
+        load_height: int | None = None,  # training: resized to this, then cropped to height x width; null: no cropping
+        load_width: int | None = None,
+        flip: float = 0.0,  # training: the probability of mirroring
+        batch_size: int = 8,  # pairs per process and step
+        eval_batch_size: int | None = None,  # null: batch_size
+        num_workers: int | None = None,  # null: one less than there are cores, at most 8
+        seed: int = 0,  # of order and augmentation in training
+        val_fraction: float = 0.05,  # the part of the training identities that is held out for validation
+        max_bad_fraction: float = 0.01,  # more unreadable files than this stop the run before training
+        limit_pairs: dict[str, int | None] | None = None,  # at most so many pairs of a split, spread over its list
+        truth: bool = False,  # validation and test batches carry what only a replica knows
+        replica: dict[str, Any] | None = None,  # settings of the replica that is written where root does not exist
+    ) -> None:
+        """See the comments of the arguments.
+
+        Raises:
+            BadInput: settings that cannot be together.
+        """
+        super().__init__()
+        self.root = Path(root).expanduser()
+        self.pairing, self.classes = pairing, classes
+        self.structure = structures.build(
+            structure, classes=classes, sigma=sigma, edge_low=edge_low, edge_high=edge_high
+        )
+        self.structure_name, self.structure_channels = structure, structures.channels(structure, classes)
+        if structure_channels not in (None, self.structure_channels):
+            raise BadInput(
+                f"data.structure_channels={structure_channels}, but data.structure={structure} has {self.structure_channels}"
+            )
+        self.framing = Framing(height, width, load_height or height, load_width or width)
+        if height < 1 or width < 1 or self.framing.load_height < height or self.framing.load_width < width:
+            raise BadInput(
+                f"pictures cannot be cropped to {height} x {width} (data.height x data.width) out of "
+                f"{self.framing.load_height} x {self.framing.load_width} (data.load_height x data.load_width)"
+            )
+        if batch_size < 1 or (eval_batch_size is not None and eval_batch_size < 1):
+            raise BadInput("data.batch_size and data.eval_batch_size must be 1 or more")
+        if not 0 <= val_fraction < 1:
+            raise BadInput(f"data.val_fraction must be at least 0 and less than 1, not {val_fraction}")
+        self.flip, self.batch_size, self.eval_batch_size = flip, batch_size, eval_batch_size or batch_size
+        self.num_workers, self.seed, self.truth, self.replica = num_workers, seed, truth, replica
+        self.val_fraction, self.max_bad_fraction = val_fraction, max_bad_fraction
+        self.limit_pairs = {"train": None, "val": None, "test": None, **(limit_pairs or {})}
+        if len(self.limit_pairs) > 3:
+            raise BadInput(f"data.limit_pairs knows train, val and test, not {', '.join(list(self.limit_pairs)[3:])}")
+        self.datasets: dict[Split, PairDataset | None] = {}
+        """The splits that are set up; None for one without images."""
+
+    # What a dataset says.
+
+    @abstractmethod
+    def index(self, split: Split) -> Table:
+        """The images of a split, in a fixed order; empty where the dataset has no such split.
+
+        Raises:
+            BadInput: the dataset is not there, or its annotation is wrong.
+        """
+
+    def listed_pairs(self, split: Split, table: Table) -> Pairs | None:
+        """The pairs that the dataset's own lists give for the current pairing mode, or None where it has no list."""
+        return None
+
+    def usable_rows(self, table: Table) -> np.ndarray:
+        """(N,) bool: which rows may be in a pair. All, unless a dataset says otherwise."""
+        return np.ones(len(table), bool)
+
+    def domain_rows(self, split: Split, table: Table) -> tuple[np.ndarray, np.ndarray]:
+        """The rows of domain X and of domain Y for `pairing=domains`."""
+        raise BadInput(f"{type(self).__name__} has no domains: set data.pairing to another mode")
+
+    # Lightning's hooks.
+
+    def prepare_data(self) -> None:
+        """Write the replica where the dataset's folder does not exist and a replica is asked for."""
+        if self.replica is not None and not self.root.exists():
+            if self.replica_name is None:
+                raise BadInput(f"{type(self).__name__} has no replica: set data.replica=null and data.root to a folder")
+            from datamodules import replica
+
+            log.info("%s does not exist: writing a replica of %s there", self.root, self.replica_name)
+            replica.write(self.replica_name, self.root, **self.replica)
+
+    def setup(self, stage: str | None = None) -> None:
+        """Index, check and pair the splits of a stage: fit, validate, test, or None for all.
+
+        Raises:
+            BadInput: nothing to train or test on, or more unreadable files than `max_bad_fraction`.
+        """
+        for split in STAGES[stage]:
+            if split not in self.datasets:
+                self.datasets[split] = self._set_up(split)
+        if self.trainer is not None and self.datasets.get("train") is not None:
+            self._training_batches()
+
+    def train_dataloader(self) -> KeyedLoader:
+        """Full batches in a new order each epoch; see `keyed_loader`."""
+        self._training_batches()
+        return self._loader("train", self.batch_size)
+
+    def val_dataloader(self) -> KeyedLoader | list[Any]:
+        """Every validation pair once; no loader where there are none."""
+        return self._loader("val", self.eval_batch_size) if self._dataset("val", needed=False) else []
+
+    def test_dataloader(self) -> KeyedLoader:
+        """Every test pair once, in the order of the dataset's list."""
+        return self._loader("test", self.eval_batch_size)
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Copy without waiting: the memory is page-locked where that matters."""
+        return batch.to(device, non_blocking=True) if isinstance(batch, RawBatch | Batch) else batch
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Finish a batch on the device it is on."""
+        return self.finished(batch) if isinstance(batch, RawBatch) else batch
+
+    # For everyone else.
+
+    def finished(self, raw: RawBatch) -> Batch:
+        """Normalise the pictures and draw the structure maps."""
+        return Batch(
+            source=_signed(raw.source),
+            source_structure=self.structure.maps(raw.source_annotation, raw.source),
+            target=_signed(raw.target),
+            target_structure=self.structure.maps(raw.target_annotation, raw.target),
+            paired=raw.paired,
+            source_key=raw.source_key,
+            target_key=raw.target_key,
+            truth={
+                name: _signed(value) if name.endswith("background") else value.float()
+                for name, value in raw.truth.items()
+            },
+        )
+
+    def examples(self, split: Split, count: int) -> Batch:
+        """`count` pairs spread evenly over a split, whole and unmirrored, always the same ones; on the CPU.
+
+        Fewer where the split has fewer. The split must be set up.
+        """
+        dataset = self._dataset(split)
+        fixed = PairDataset(**{**vars(dataset), "train": False, "framing": self._whole()})
+        indices = np.linspace(0, len(fixed) - 1, min(count, len(fixed))).round().astype(int)
+        raw = RawBatch.collated([fixed[0, int(index)] for index in indices])
+        if isinstance(raw, BadInput):
+            raise raw
+        return self.finished(raw)
+
+    # How it is done.
+
+    def _whole(self) -> Framing:
+        return Framing.whole(self.framing.height, self.framing.width)
+
+    def _dataset(self, split: Split, needed: bool = True) -> Any:
+        if split not in self.datasets:
+            raise BadInput(f"the {split} split is not set up: call setup() of the data first")
+        dataset = self.datasets[split]
+        if dataset is None and needed:
+            raise BadInput(f"{self.root} has no images for the {split} split")
+        return dataset
+
+    def _set_up(self, split: Split) -> PairDataset | None:
+        table = self.index(split)
+        found = len(table)
+        table = self._readable(split, table)
+        if len(table) == 0:
+            if split == "val":
+                return None
+            raise BadInput(f"{self.root} has no images for the {split} split" + (" that can be read" if found else ""))
+        pairs = self._paired(split, table).limited(self.limit_pairs[split])
+        if len(pairs) == 0:
+            raise BadInput(
+                f"the {split} split of {self.root} has {len(table)} images but no pair for data.pairing={self.pairing}"
+            )
+        log.info("%s: %d pairs of %d images in %s", split, len(pairs), len(table), self.root)
+        train = split == "train"
+        return PairDataset(
+            table=table,
+            pairs=pairs,
+            annotation=self.structure.annotation,
+            framing=self.framing if train else self._whole(),
+            train=train,
+            flip=self.flip,
+            seed=self.seed,
+            classes=self.classes,
+            truth=self.truth and not train,
+        )
+
+    def _readable(self, split: Split, table: Table) -> Table:
+        """The table without the rows whose files cannot be read."""
+        faults: dict[int, str] = {}
+        small = 0
+        for files in table.files():
+            looked = scan(files)
+            faults |= {row: f"{files[row]} {why}" for row, why in looked.faults.items()}
+            limits = [self.framing.load_height, self.framing.load_width]
+            small = max(small, int(((looked.sizes < limits).any(1) & (looked.sizes > 0).all(1)).sum()))
+        if small:
+            log.info(
+                "%s: %d of %d images are smaller than they are loaded and will be enlarged", split, small, len(table)
+            )
+        if not faults:
+            return table
+        first = faults[min(faults)]
+        if len(faults) > self.max_bad_fraction * len(table):
+            raise BadInput(
+                f"{len(faults)} of {len(table)} images of the {split} split cannot be read, more than "
+                f"data.max_bad_fraction={self.max_bad_fraction:g} allows; the first: {first}"
+            )
+        log.warning(
+            "%s: left out %d of %d images that cannot be read; the first: %s", split, len(faults), len(table), first
+        )
+        keep = np.ones(len(table), bool)
+        keep[list(faults)] = False
+        return table.select(keep)
+
+    def _paired(self, split: Split, table: Table) -> Pairs:
+        """The pairs of a split in the current mode; the dataset's own lists come first."""
+        listed = self.listed_pairs(split, table)
+        if listed is not None:
+            return listed
+        usable = self.usable_rows(table)
+        rows = np.flatnonzero(usable).astype(np.int32)
+        if self.pairing == "same_identity":
+            pairs = same_identity(table.identity, usable)
+            return Pairs(pairs[:, 0], pairs[:, 1], same_thing=True, framing="mirrored_together")
+        if self.pairing == "self":
+            return Pairs(rows, rows, same_thing=True)
+        if self.pairing == "random":
+            if len(rows) < 2:
+                raise BadInput(
+                    f"data.pairing=random needs two images, the {split} split of {self.root} has {len(rows)}"
+                )
+            return Pairs(rows, rows, drawn="sources")
+        if self.pairing == "reference":
+            from datamodules.retrieval import exemplars
+
+            few = table.select(rows)
+            found = exemplars(few, self.structure.annotation, self.classes)
+            return Pairs(rows[found[found >= 0]], rows[found >= 0])
+        x, y = self.domain_rows(split, table)
+        x, y = x[usable[x]].astype(np.int32), y[usable[y]].astype(np.int32)
+        if len(x) == 0 or len(y) == 0:
+            empty = "X" if len(x) == 0 else "Y"
+            raise BadInput(
+                f"domain {empty} has no images in the {split} split of {self.root} "
+                f"({len(x)} in X, {len(y)} in Y): data.pairing=domains needs both"
+            )
+        longer = np.arange(max(len(x), len(y)))
+        x = x[longer % len(x)]
+        # In training a new partner each time; elsewhere always the same.
+        return Pairs(x, y, drawn="targets") if split == "train" else Pairs(x, y[longer % len(y)])
+
+    def _processes(self) -> tuple[int, int, int]:
+        """World size, rank of this process, and how many processes share this machine."""
+        if self.trainer is None:
+            return 1, 0, 1
+        return self.trainer.world_size, self.trainer.global_rank, max(1, self.trainer.num_devices)
+
+    def _training_batches(self) -> int:
+        world_size, _, _ = self._processes()
+        pairs = len(self._dataset("train"))
+        batches = pairs // (self.batch_size * world_size)
+        if batches == 0:
+            raise BadInput(
+                f"the train split has {pairs} pairs, fewer than one batch of {self.batch_size} on each of {world_size} "
+                f"processes: lower data.batch_size"
+            )
+        return batches
+
+    def _workers(self) -> int:
+        if self.num_workers is not None:
+            return self.num_workers
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return max(1, min(cores // self._processes()[2] - 1, 8))
+
+    def _loader(self, split: Split, batch_size: int) -> KeyedLoader:
+        world_size, rank, _ = self._processes()
+        dataset, workers = self._dataset(split), self._workers()
+        sampler = KeyedBatchSampler(
+            len(dataset), batch_size, train=split == "train", seed=self.seed, rank=rank, world_size=world_size
+        )
+        # No more workers than batches, and workers that live on where another pass follows: starting one takes longer
+        # than many batches.
+        workers = min(workers, math.ceil(len(dataset) / batch_size))
+        return KeyedLoader(
+            dataset,
+            sampler,
+            num_workers=workers,
+            collate_fn=RawBatch.collated,
+            pin_memory=torch.cuda.is_available(),
+            persistent_workers=workers > 0 and split != "test",
+        )
+
+
+def _signed(pixels: Tensor) -> Tensor:
+    """uint8 -> float in [-1, 1]."""
+    return pixels.float().div(127.5).sub(1)
