@@ -82,6 +82,9 @@ def _in_workers(processes: int, folder: RunFolder, resume: bool) -> None:
             sentence = refusal.read_text(encoding="utf-8")
             refusal.unlink()
             raise BadInput(sentence) from error
+        codes = [failure.exitcode for failure in error.failures.values() if failure.exitcode > 128]
+        if codes:  # ended by a signal after its state was saved: as one process would
+            sys.exit(codes[0])
         raise
 
 

@@ -90,6 +90,8 @@ class Translator(pl.LightningModule):
         """
         super().__init__()
         self.automatic_optimization = False
+        self.reads = ("source", "structure")
+        """Which sides of a batch `translate` looks at."""
         self.optimizer = optimizer
         self.scheduler = scheduler
         self.scheduler_interval = scheduler_interval

@@ -1,0 +1,128 @@
+"""A checkpoint on a user's own files: images in, translated images out."""
+
+from __future__ import annotations
+
+import logging
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from rich.progress import track
+from torchvision.utils import save_image
+
+from datamodules.bad_input import BadInput
+from engine.applying import rebuild
+from lightning_modules.translator import Translator, keyed_randomness
+
+log = logging.getLogger(__name__)
+
+IGNORED = {"thumbs.db", ".ds_store", "desktop.ini"}
+
+
+def main(config: dict[str, Any], output: pathlib.Path) -> float | None:
+    """Translate the files that a checked config names, one png each."""
+    out = pathlib.Path(config["out"])
+    translator, data, _ = rebuild(
+        config["ckpt"], config.get("model"), config.get("data"), config["seed"], config["averaged"]
+    )
+    sources, structures = (_files(side, config[side]) for side in ("source", "structure"))
+    for side, files in (("source", sources), ("structure", structures)):
+        if side in translator.reads and not files:
+            raise BadInput(f"{side}=FILE_OR_DIR is needed: {type(translator).__name__} makes its images from it")
+    pairs = paired(sources, structures)
+    targets = [out / f"{name}.png" for name in output_names(pairs)]
+    existing = [target for target in targets if target.exists()]
+    if existing and not config["overwrite"]:
+        raise BadInput(f"{existing[0]} exists already; choose another folder with out=... or say overwrite=true")
+    out.mkdir(parents=True, exist_ok=True)
+    device = _device(config["device"])
+    translator.to(device)
+    starts = range(0, len(pairs), config["batch_size"])
+    for start in track(starts, description=f"Translating {len(pairs)} images", disable=len(starts) < 2):
+        chunk = slice(start, start + config["batch_size"])
+        images = _translated(translator, data, pairs[chunk], device, config["options"], config["seed"], start)
+        for image, target in zip(images, targets[chunk], strict=True):
+            _save_whole(image, target)
+    log.info("%d translated images are in %s", len(targets), out)
+    return None
+
+
+Pair = tuple[pathlib.Path | None, pathlib.Path | None]
+
+
+def paired(sources: Sequence[pathlib.Path], structures: Sequence[pathlib.Path]) -> list[Pair]:
+    """Which source goes with which structure: one goes with all of the other side, equal counts go by name or else by order.
+
+    Raises:
+        BadInput: nothing to translate, or counts that fit neither way.
+    """
+    if not sources and not structures:
+        raise BadInput("nothing to translate: give source=FILE_OR_DIR, structure=FILE_OR_DIR, or both")
+    if not structures:
+        return [(source, None) for source in sources]
+    if not sources:
+        return [(None, structure) for structure in structures]
+    if len(sources) == 1 or len(structures) == 1:
+        return [(source, structure) for source in sources for structure in structures]
+    if len(sources) != len(structures):
+        raise BadInput(
+            f"{len(sources)} sources and {len(structures)} structures do not pair up: give equally many, or one of either"
+        )
+    by_stem = {structure.stem: structure for structure in structures}
+    if len(by_stem) == len(structures) and {source.stem for source in sources} == by_stem.keys():
+        return [(source, by_stem[source.stem]) for source in sources]
+    return list(zip(sources, structures, strict=True))
+
+
+def output_names(pairs: Sequence[Pair]) -> list[str]:
+    """A name for each translated image, that of its files; numbered where two would be equal."""
+    names = []
+    for source, structure in pairs:
+        stems = list(dict.fromkeys(path.stem for path in (source, structure) if path is not None))
+        names.append("_to_".join(stems))
+    repeated = {name for name in names if names.count(name) > 1}
+    return [f"{name}_{position}" if name in repeated else name for position, name in enumerate(names)]
+
+
+def _files(side: str, path: str | None) -> list[pathlib.Path]:
+    if path is None:
+        return []
+    root = pathlib.Path(path).expanduser()
+    if root.is_dir():
+        files = sorted(file for file in root.iterdir() if file.is_file() and file.name.lower() not in IGNORED)
+        if not files:
+            raise BadInput(f"{side}={path}: the folder holds no files")
+        return files
+    if not root.is_file():
+        raise BadInput(f"{side}={path}: there is no such file or folder")
+    return [root]
+
+
+def _translated(
+    translator: Translator,
+    data: Any,
+    pairs: Sequence[Pair],
+    device: torch.device,
+    options: dict[str, Any],
+    seed: int,
+    start: int,
+) -> torch.Tensor:
+    batch = data.batch_from_files([source for source, _ in pairs], [structure for _, structure in pairs]).to(device)
+    with torch.inference_mode(), keyed_randomness(seed, "translate", start):
+        return translator.translate(batch, **options).float().clamp(-1, 1).cpu()
+
+
+def _device(name: str) -> torch.device:
+    if name != "auto":
+        try:
+            return torch.empty(0, device=name).device
+        except (RuntimeError, AssertionError) as error:
+            raise BadInput(f"device={name}: {str(error).splitlines()[0]}") from error
+    return torch.device("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _save_whole(image: torch.Tensor, target: pathlib.Path) -> None:
+    partial = target.with_name(f".{target.name}")
+    save_image(image, partial, normalize=True, value_range=(-1, 1), format="png")
+    partial.replace(target)
