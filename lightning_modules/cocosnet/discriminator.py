@@ -66,6 +66,19 @@ class MultiscaleDiscriminator(nn.Module):
         """(B, S, H, W) and (B, 3, H, W) -> for each scale the outputs of `PatchDiscriminator`, logits last."""
         if self.training:
             advance(self)
+        return self._outputs(structure, image)
+
+    def judge(self, structure: Tensor, fake: Tensor, real: Tensor) -> tuple[list[list[Tensor]], list[list[Tensor]]]:
+        """Outputs for translations and for photos of the same structures, with the same weights.
+
+        Nothing in it mixes samples, so two passes equal the official single one; and where the discriminator is not
+        trained, the photos' pass keeps nothing for a backward pass.
+        """
+        if self.training:
+            advance(self)
+        return self._outputs(structure, fake), self._outputs(structure, real)
+
+    def _outputs(self, structure: Tensor, image: Tensor) -> list[list[Tensor]]:
         x = torch.cat((structure.to(image.dtype), image), dim=1)
         outputs = []
         for index, discriminator in enumerate(self.scales):
@@ -73,9 +86,3 @@ class MultiscaleDiscriminator(nn.Module):
                 x = F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)
             outputs.append(discriminator(x))
         return outputs
-
-    def judge(self, structure: Tensor, fake: Tensor, real: Tensor) -> tuple[list[list[Tensor]], list[list[Tensor]]]:
-        """Outputs for translations and for photos of the same structures, in one pass (nothing in it mixes samples)."""
-        outputs = self(torch.cat((structure, structure)), torch.cat((fake, real)))
-        count = len(fake)
-        return [[x[:count] for x in scale] for scale in outputs], [[x[count:] for x in scale] for scale in outputs]

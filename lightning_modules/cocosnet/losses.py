@@ -7,7 +7,7 @@ the official code divides by counts of the batch that one GPU happens to hold, t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lightning_modules.cocosnet.correspondence import resize_nearest
+from lightning_modules.losses.adversarial import at_least_float32
 
 Features = Mapping[str, Tensor]
 Centre = Literal["place", "channel", "none"]
@@ -48,7 +49,7 @@ def self_warp(warped: Tensor, real: Tensor, factor: Tensor) -> Tensor:
 
 def weighted_l1(x: Tensor, y: Tensor, factor: Tensor) -> Tensor:
     """Mean |x − y|, each sample times its factor."""
-    return ((_precise(x) - _precise(y)).abs().flatten(1).mean(dim=1) * factor).mean()
+    return ((at_least_float32(x) - at_least_float32(y)).abs().flatten(1).mean(dim=1) * factor).mean()
 
 
 def pseudo_factor(share: float, published_batch: int = 4) -> float:
@@ -69,7 +70,7 @@ def pseudo_factor(share: float, published_batch: int = 4) -> float:
 
 def perceptual(fake: Tensor, real: Tensor) -> Tensor:
     """L_perc: mean squared difference of one deep layer of translation and ground truth; `real` gets no gradient."""
-    return F.mse_loss(fake, real.detach())
+    return F.mse_loss(at_least_float32(fake), at_least_float32(real.detach()))
 
 
 def contextual_levels(
@@ -111,7 +112,7 @@ def contextual(
         best_of: for every place of x its best of y (published), or for every place of y its best of x (the usual form).
     """
     with torch.autocast(x.device.type, enabled=False):
-        x, y = _precise(x), _precise(y.detach())
+        x, y = at_least_float32(x), at_least_float32(y.detach())
         if centre != "none":
             mean = y.mean(dim=1 if centre == "place" else (2, 3), keepdim=True)
             x, y = x - mean, y - mean
@@ -137,7 +138,7 @@ def mask_regularisation(warped: Tensor, target: Tensor, exemplar: Tensor, *, per
     label = target.argmax(dim=1, keepdim=True)
     occurs = exemplar.flatten(2).amax(dim=2) > 0
     counts = occurs.gather(1, label.flatten(1)).view_as(label) & (label != 0)
-    likelihood = _precise(warped).gather(1, label)
+    likelihood = at_least_float32(warped).gather(1, label)
     loss = (-(likelihood + 1e-10).log() * counts).flatten(1).sum(dim=1)
     places = counts.flatten(1).sum(dim=1)
     if per_sample:
@@ -151,7 +152,7 @@ def cycle(returned: Tensor, exemplar: Tensor) -> Tensor:
     `returned` is (B, 3, h, w) of pixels or (B, 3, H, W) of patches; `exemplar` (B, 3, H, W) is averaged to its size.
     """
     reduction = exemplar.shape[-1] // returned.shape[-1]
-    return F.l1_loss(_precise(returned), F.avg_pool2d(_precise(exemplar), reduction))
+    return F.l1_loss(at_least_float32(returned), F.avg_pool2d(at_least_float32(exemplar), reduction))
 
 
 def discriminator_feature_matching(fake: Sequence[Sequence[Tensor]], real: Sequence[Sequence[Tensor]]) -> Tensor:
@@ -159,10 +160,10 @@ def discriminator_feature_matching(fake: Sequence[Sequence[Tensor]], real: Seque
     total = fake[0][0].new_zeros(())
     for fakes, reals in zip(fake, real, strict=True):
         for x, y in zip(fakes[:-1], reals[:-1], strict=True):
-            total = total + F.l1_loss(x, y.detach())
+            total = total + F.l1_loss(at_least_float32(x), at_least_float32(y.detach()))
     return total / len(fake)
 
 
-def _precise(x: Tensor) -> Tensor:
-    """In float32, or what is finer."""
-    return x if x.dtype == torch.float64 else x.float()
+def over_scales(term: Callable[[Tensor], Tensor], outputs: Sequence[Sequence[Tensor]]) -> Tensor:
+    """An adversarial term of the logits (each scale's last output), averaged over scales."""
+    return torch.stack([term(scale[-1]) for scale in outputs]).mean()

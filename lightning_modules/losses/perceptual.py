@@ -39,30 +39,42 @@ class VGG19(nn.Module):
         Args:
             weights: 'torchvision' (downloaded once, then from torch's cache); or the path of a state dict, CoCosNet's
                 `vgg19_conv.pth` or torchvision's `vgg19-*.pth`; or 'random', which is good for trying things out only.
+                They are read by `prepare`.
             corrected_range: map images from [-1, 1] to [0, 1] before the rest of the preprocessing. False takes them as
                 if they were in [0, 1], as the official code does without its `vgg_normal_correct`.
-
-        Raises:
-            BadInput: the weights cannot be had, or the file is something else.
         """
         super().__init__()
         self.weights = weights
         self.corrected_range = corrected_range
-        self.convolutions = nn.ModuleList()
-        before = 3
-        for channels, count in CONVOLUTIONS.values():
-            for _ in range(count):
-                self.convolutions.append(nn.Conv2d(before, channels, 3, padding=1))
-                before = channels
         self.lineage: Lineage = "torchvision"
-        if weights == "random":
-            self._draw()
-        else:
-            self.load(_download() if weights == "torchvision" else _read(weights), weights)
-        self.requires_grad_(False)
+        self.convolutions = nn.ModuleList()
         self.eval()
         self.register_state_dict_post_hook(_leave_out)
         self.register_load_state_dict_pre_hook(_put_back)
+
+    def prepare(self) -> None:
+        """Get the weights, unless they are there already; before that it weighs nothing.
+
+        Whoever trains calls it first, so that a translator can be applied where the weights cannot be had.
+
+        Raises:
+            BadInput: the weights cannot be had, or the file is something else.
+        """
+        if len(self.convolutions):
+            return
+        if self.weights == "random":
+            self._build()
+            self._draw()
+        else:
+            self.load(_download() if self.weights == "torchvision" else _read(self.weights), self.weights)
+
+    def _build(self) -> None:
+        before = 3
+        for channels, count in CONVOLUTIONS.values():
+            for _ in range(count):
+                layer = nn.utils.skip_init(nn.Conv2d, before, channels, 3, padding=1)
+                self.convolutions.append(layer.requires_grad_(False).eval())
+                before = channels
 
     @property
     def is_random(self) -> bool:
@@ -82,6 +94,8 @@ class VGG19(nn.Module):
                 f"torchvision (features.0.weight ...); set model.perceptual.weights to such a file."
             )
         self.lineage = fitting[0]
+        if not len(self.convolutions):
+            self._build()
         with torch.no_grad():
             for name, layer in zip(lineages[self.lineage], self.convolutions, strict=True):
                 for what in ("weight", "bias"):
@@ -109,6 +123,8 @@ class VGG19(nn.Module):
         self, image: Tensor, layers: tuple[str, ...] = ("r12", "r22", "r32", "r42", "r52")
     ) -> dict[str, Tensor]:
         """(B, 3, H, W) in [-1, 1] -> {'r12': output of relu1_2, ...}; nothing is computed beyond the last layer."""
+        if not len(self.convolutions):
+            raise RuntimeError("VGG19 is not prepared")
         wanted, features = set(layers), {}
         x = self.preprocess(image)
         for name, layer in zip(NAMES, self.convolutions, strict=True):
