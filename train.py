@@ -11,13 +11,13 @@ from __future__ import annotations
 import pathlib
 from typing import Any
 
-from engine.command import run_command
+from engine.command import given_overrides, run_command
 
 
 def act(config: dict[str, Any], output: pathlib.Path) -> float | None:
     from engine.training import main
 
-    return main(config, output)
+    return main(config, output, given_overrides())
 
 
 if __name__ == "__main__":

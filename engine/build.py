@@ -6,11 +6,11 @@ import copy
 from typing import Any
 
 import pytorch_lightning as pl
-from datamodules.translation import TranslationDataModule
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
 from datamodules.bad_input import BadInput
+from datamodules.translation import TranslationDataModule
 from engine.checkpoint import SelfDescribing
 from engine.run_folder import RunFolder
 from lightning_modules.translator import Translator

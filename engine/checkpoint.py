@@ -91,8 +91,8 @@ def load_weights(
     translator.load_state_dict(given)
     if averaged:
         networks = translator.image_networks()
-        for name, state in checkpoint.get("ema", {}).get("networks", {}).items():
-            networks[name].load_state_dict(state, strict=False)
+        for name, state in checkpoint.get("ema", {}).items():
+            networks[name].load_state_dict(state)
 
 
 def _some(names: list[str], count: int = 3) -> str:

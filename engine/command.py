@@ -5,9 +5,11 @@ Nothing here imports torch: `--help`, `--cfg job` and a misspelt setting take a 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import re
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -48,20 +50,30 @@ def run_command(
         open_sections: sections whose keys are known only once a checkpoint is read: overrides of these may add keys, and
             the function checks them.
     """
-    _register_resolvers()
+    register_resolvers()
     sys.argv[1:] = [f"++{word}" if _changes_one_of(open_sections, word) else word for word in sys.argv[1:]]
     _explain_wrong_overrides(name, sys.argv[1:])
 
     @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=name)
     def main(config: DictConfig) -> float | None:
+        output = pathlib.Path(HydraConfig.get().runtime.output_dir)
         try:
             arguments = resolved(config)
             check(arguments, function)
-            return act(arguments, pathlib.Path(HydraConfig.get().runtime.output_dir))
+            return act(arguments, output)
         except BadInput as error:
+            _leave_nothing(output, name)
             raise Refused(str(error)) from error
 
     main()
+
+
+def _leave_nothing(output: pathlib.Path, name: str) -> None:
+    """Remove the folder of a job that was refused before it wrote anything but its log."""
+    if output != pathlib.Path.cwd() and {path.name for path in output.iterdir()} <= {f"{name}.log"}:
+        shutil.rmtree(output)
+        with contextlib.suppress(OSError):
+            output.parent.rmdir()
 
 
 def _changes_one_of(sections: Sequence[str], word: str) -> bool:
@@ -79,11 +91,14 @@ def in_sweep() -> bool:
     return HydraConfig.get().mode == RunMode.MULTIRUN
 
 
-def _register_resolvers() -> None:
+def register_resolvers() -> None:
     OmegaConf.register_new_resolver("structure_channels", structures.channels, replace=True)
-    OmegaConf.register_new_resolver(
-        "run_folder", lambda resume, default: str(folder_of(resume)) if resume else default, replace=True
-    )
+    OmegaConf.register_new_resolver("run_folder", _run_folder, replace=True)
+
+
+def _run_folder(resume: str | None, default: str) -> str:
+    """Where a job writes: into the run that it goes on with, or into a folder of its own."""
+    return str(folder_of(resume)) if resume and folder_of(resume).is_dir() else default
 
 
 def folder_of(run: str) -> pathlib.Path:
@@ -95,9 +110,7 @@ def folder_of(run: str) -> pathlib.Path:
 def _explain_wrong_overrides(name: str, argv: Sequence[str]) -> None:
     """Compose once before Hydra does, to say of a misspelt key or group what its nearest right name is."""
     arguments = get_args_parser().parse_args(list(argv))
-    asks_only = (
-        arguments.help or arguments.hydra_help or arguments.version or arguments.shell_completion or arguments.info
-    )
+    asks_only = arguments.help or arguments.hydra_help or arguments.shell_completion or arguments.info
     if asks_only or arguments.config_path or arguments.config_name or arguments.config_dir:
         return
     try:
@@ -113,11 +126,11 @@ def _first_job(overrides: Sequence[str]) -> list[str]:
     """The overrides of a sweep's first job: those that name several values are cut to the first."""
     first = []
     for text, override in zip(overrides, OverridesParser.create().parse_overrides(list(overrides)), strict=True):
-        if override.key_or_group.startswith("hydra"):
+        if override.key_or_group.startswith("hydra") and override.key_or_group != "hydra.searchpath":
             continue
         if override.is_sweep_override() and override.is_discrete_sweep():
             value = next(iter(override.sweep_string_iterator()))
-            first.append(f"{override.input_line.split('=', 1)[0]}={value}")
+            first.append(f"{text.split('=', 1)[0]}={value}")
         elif not override.is_sweep_override():
             first.append(text)
     return first

@@ -60,7 +60,7 @@ def _locate(target: str) -> tuple[pathlib.Path, list[str]]:
     folder = pathlib.Path(next(iter(spec.submodule_search_locations)))
     file = folder / "__init__.py"
     for position, name in enumerate(rest):
-        if (folder / name / "__init__.py").is_file():
+        if (folder / name).is_dir():
             folder, file = folder / name, folder / name / "__init__.py"
         elif (folder / f"{name}.py").is_file():
             return folder / f"{name}.py", rest[position + 1 :]

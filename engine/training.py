@@ -10,17 +10,21 @@ import logging
 import os
 import pathlib
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from datamodules.bad_input import BadInput
-from engine.command import folder_of, given_overrides
+from engine.command import folder_of
 from engine.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
 
 
-def main(config: dict[str, Any], output: pathlib.Path) -> float | None:
+def main(config: dict[str, Any], output: pathlib.Path, overrides: Sequence[str]) -> float | None:
     """Carry out a checked config, or go on with the run that it names.
+
+    Args:
+        overrides: what the command line changed, for a run that goes on with a config of its own.
 
     Returns:
         The measure named by `objective`, for sweeps that optimise.
@@ -29,7 +33,7 @@ def main(config: dict[str, Any], output: pathlib.Path) -> float | None:
 
     resume = config.pop("resume")
     if resume:
-        folder, config = _resumed(resume)
+        folder, config = _resumed(resume, overrides)
     else:
         folder = RunFolder(output)
     folder.write_config(config)
@@ -43,7 +47,7 @@ def main(config: dict[str, Any], output: pathlib.Path) -> float | None:
     return float(measured[objective])
 
 
-def _resumed(resume: str) -> tuple[RunFolder, dict[str, Any]]:
+def _resumed(resume: str, overrides: Sequence[str]) -> tuple[RunFolder, dict[str, Any]]:
     """The folder and config of a run that goes on: its own config, with the values that the command line changes."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from omegaconf import OmegaConf
@@ -56,7 +60,7 @@ def _resumed(resume: str) -> tuple[RunFolder, dict[str, Any]]:
         raise BadInput(
             f"resume={resume}: there is no {folder.last}; the run was cut before its first checkpoint, start it anew"
         )
-    for override in OverridesParser.create().parse_overrides(given_overrides()):
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
         if override.key_or_group == "resume":
             continue
         if "." not in override.key_or_group and override.key_or_group not in ("test", "objective", "name"):

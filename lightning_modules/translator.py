@@ -218,7 +218,7 @@ class Translator(pl.LightningModule):
         optimizer = self._optimizer_of(phase)
         with self._only(phase):
             losses = phase.losses(batch, step)
-            objective = sum(loss.weight * loss.value for loss in losses.values())
+            objective = torch.stack([loss.weight * loss.value for loss in losses.values()]).sum()
             self.manual_backward(objective / self.accumulate_grad_batches)
         self.last_losses.update({name: loss.value.detach() for name, loss in losses.items()})
         if update:
@@ -250,9 +250,10 @@ class Translator(pl.LightningModule):
         by one. This is the one place that knows of it.
         """
         loop = self.trainer.fit_loop.epoch_loop.manual_optimization
+        profiler = self.trainer.profiler  # type: ignore[attr-defined]
         for optimizer in _as_list(self.optimizers()):
-            optimizer._on_before_step = lambda: self.trainer.profiler.start("optimizer_step")
-            optimizer._on_after_step = lambda: self.trainer.profiler.stop("optimizer_step")
+            optimizer._on_before_step = lambda: profiler.start("optimizer_step")
+            optimizer._on_after_step = lambda: profiler.stop("optimizer_step")
         yield
         loop.optim_step_progress.increment_ready()
         loop.optim_step_progress.increment_completed()

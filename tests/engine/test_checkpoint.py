@@ -40,7 +40,7 @@ def test_a_checkpoint_gives_back_its_config_and_weights(tmp_path):
 
 def test_averaged_networks_are_used_unless_told_otherwise(tmp_path):
     averaged = {"weight": torch.full((2, 2), 7.0), "bias": torch.zeros(2)}
-    original = saved(tmp_path / "a.ckpt", ema={"networks": {"generator": averaged}})
+    original = saved(tmp_path / "a.ckpt", ema={"generator": averaged})
     checkpoint = read(tmp_path / "a.ckpt")
     translator = Small()
     load_weights(translator, checkpoint)
