@@ -48,6 +48,7 @@ class Market1501(TranslationDataModule):
     """
 
     replica_name = "market1501"
+    stored_size = (128, 64)
 
     def __init__(
         self,

@@ -15,7 +15,7 @@ from datamodules.bad_input import BadInput
 from datamodules.keyed_loader import Key
 from datamodules.pairing import Pairs
 from datamodules.reading import Unreadable
-from datamodules.structures.labels import NOTHING
+from datamodules.structures.labels import checked
 from datamodules.structures.structure import Annotation
 from datamodules.table import Table
 from datamodules.transforms import Framing
@@ -95,12 +95,7 @@ class PairDataset(Dataset):
         pixels = self.table.read_picture(row)
         found = self.table.read_annotation(row, self.annotation)
         if self.annotation == "labels" and found is not None:
-            wrong = found[(found >= self.classes) & (found != NOTHING)]
-            if len(wrong):
-                raise BadInput(
-                    f"the label map of {self.table.key(row)} holds class {wrong.max()}, "
-                    f"but data.classes={self.classes} allows 0 to {self.classes - 1} (and {NOTHING} for none)"
-                )
+            checked(found, self.classes, f"of {self.table.key(row)}")
         return framing.picture(pixels), framing.annotation(found, self.annotation, pixels.shape[:2])
 
     def _truth(self, side: str, row: int) -> dict[str, Tensor]:

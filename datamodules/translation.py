@@ -6,6 +6,7 @@ import logging
 import math
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -49,6 +50,9 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
 
     replica_name: ClassVar[str | None] = None
     """The replica that can be written in this dataset's place (`datamodules/replica/<name>.py`)."""
+
+    stored_size: ClassVar[tuple[int, int] | None] = None
+    """Height and width of the dataset's pictures, where they are all alike."""
 
     def __init__(
         self,
@@ -138,12 +142,15 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
     def prepare_data(self) -> None:
         """Write the replica where the dataset's folder does not exist and a replica is asked for."""
         if self.replica is not None and not self.root.exists():
-            if self.replica_name is None:
-                raise BadInput(f"{type(self).__name__} has no replica: set data.replica=null and data.root to a folder")
+            settings = {"name": self.replica_name, **self.replica}
+            if settings["name"] is None:
+                raise BadInput(
+                    f"{type(self).__name__} has no replica of its own: set data.replica.name, such as market1501"
+                )
             from datamodules import replica
 
-            log.info("%s does not exist: writing a replica of %s there", self.root, self.replica_name)
-            replica.write(self.replica_name, self.root, **self.replica)
+            log.info("%s does not exist: writing a replica of %s there", self.root, settings["name"])
+            replica.write(directory=self.root, **settings)
 
     def setup(self, stage: str | None = None) -> None:
         """Index, check and pair the splits of a stage: fit, validate, test, or None for all.
@@ -208,6 +215,25 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
         if isinstance(raw, BadInput):
             raise raw
         return self.finished(raw)
+
+    def batch_from_files(self, sources: Sequence[Path | None], structures: Sequence[Path | None]) -> Batch:
+        """A batch of a user's own files, resized to the batch's size; nothing of the dataset is needed. On the CPU.
+
+        Args:
+            sources: images, the appearances; None: the picture that shows the structure.
+            structures: what to follow. Poses: a file of keypoints (`structures.keypoint_files`), or an image that has one
+                beside it. Labels: a map of class indices. Edges and images: an image. None: the source's own.
+
+        The structure of a source that has none (no keypoints beside it, no label map) is empty. `target` is the picture
+        that shows the structure, grey where there is none: nobody knows the true one.
+
+        Raises:
+            BadInput: a file that cannot be read, or not as the structure of this dataset.
+        """
+        from datamodules.user_files import raw_batch
+
+        annotation = self.structure.annotation
+        return self.finished(raw_batch(sources, structures, annotation, self._whole(), self.classes, self.stored_size))
 
     # How it is done.
 

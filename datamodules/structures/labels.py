@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import colorsys
+import functools
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from datamodules.bad_input import BadInput
 from datamodules.structures.structure import Annotation
 
 NOTHING = 255
@@ -33,6 +35,23 @@ class Labels:
         return (annotation[:, None] == torch.arange(self.classes, device=annotation.device)[:, None, None]).float()
 
 
+def checked(indices: np.ndarray, classes: int, name: str) -> np.ndarray:
+    """The label map itself, once it is known to hold nothing but classes and `NOTHING`.
+
+    Raises:
+        BadInput: it holds another index.
+    """
+    if indices.size and indices.max() >= classes:
+        wrong = indices[(indices >= classes) & (indices != NOTHING)]
+        if len(wrong):
+            raise BadInput(
+                f"the label map {name} holds class {wrong.max()}, but data.classes={classes} allows 0 to {classes - 1} "
+                f"(and {NOTHING} for no class)"
+            )
+    return indices
+
+
+@functools.cache
 def palette(classes: int) -> np.ndarray:
     """A fixed colour per index, (256 or more, 3) uint8, so that a label map can be looked at and translated as a picture.
 

@@ -1,0 +1,141 @@
+"""A batch of a user's own files: an appearance, and the structure to follow, which need belong to no dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from datamodules.bad_input import BadInput
+from datamodules.raw_batch import RawBatch
+from datamodules.reading import EXTENSIONS, read_labels, read_picture
+from datamodules.structures.keypoint_files import Pose, read_pose
+from datamodules.structures.labels import NOTHING, checked, palette
+from datamodules.structures.pose import JOINTS
+from datamodules.structures.structure import Annotation
+from datamodules.transforms import Framing
+
+BESIDE = (".json", "_keypoints.json", "_candidate.txt", ".txt", ".csv")
+"""What the file of an image's keypoints is called, after the image's own name without extension."""
+
+
+def raw_batch(
+    sources: Sequence[Path | None],
+    structures: Sequence[Path | None],
+    kind: Annotation,
+    framing: Framing,
+    classes: int,
+    stored_size: tuple[int, int] | None,
+) -> RawBatch:
+    """Read pairs of files; see `TranslationDataModule.batch_from_files`.
+
+    Args:
+        kind: what the structure is drawn from.
+        framing: how every picture is framed.
+        classes: of label maps.
+        stored_size: height and width of the dataset's pictures, which keypoints without a picture refer to.
+    """
+    reader = _Reader(kind, framing, classes, stored_size)
+    items = []
+    for source, structure in zip(sources, structures, strict=True):
+        if source is None and structure is None:
+            raise BadInput("a pair needs a source, a structure, or both")
+        followed = structure or source
+        target_annotation = reader.annotation(followed, needed=structure is not None)
+        items.append(
+            {
+                "source": reader.shown(source if source is not None else structure),
+                "target": reader.shown(followed),
+                "source_annotation": reader.annotation(source, needed=False) if source else target_annotation,
+                "target_annotation": target_annotation,
+                "paired": False,
+                "source_key": str(source or structure),
+                "target_key": str(followed),
+            }
+        )
+    raw = RawBatch.collated(items)
+    assert isinstance(raw, RawBatch)
+    return raw
+
+
+class _Reader:
+    def __init__(self, kind: Annotation, framing: Framing, classes: int, stored_size: tuple[int, int] | None) -> None:
+        self.kind, self.framing, self.classes, self.stored_size = kind, framing, classes, stored_size
+
+    def shown(self, path: Path | None) -> Tensor:
+        """The picture that a file shows: an image; a label map in its colours; grey for keypoints."""
+        if path is None or path.suffix.lower() not in EXTENSIONS:
+            return torch.full((3, self.framing.height, self.framing.width), 127, dtype=torch.uint8)
+        labels = self._label_map(path)
+        return self.framing.picture(read_picture(str(path)) if labels is None else palette(self.classes)[labels])
+
+    def annotation(self, path: Path | None, needed: bool) -> Tensor:
+        """What the structure of a file is drawn from.
+
+        Args:
+            needed: whether a file without a structure is an error; otherwise its maps are empty.
+        """
+        assert path is not None
+        if self.kind == "picture":
+            return self.shown(path)
+        if self.kind == "labels":
+            labels = self._label_map(path)
+            if labels is None and needed:
+                read_labels(str(path))  # says why not
+            return self.framing.labels(np.full((1, 1), NOTHING, np.uint8) if labels is None else labels)
+        pose = self._pose(path, needed)
+        if pose is None:
+            return torch.zeros(len(JOINTS), 3)
+        return self.framing.keypoints(pose.keypoints, self._frame(path, pose))
+
+    def _label_map(self, path: Path) -> np.ndarray | None:
+        """The class indices of a file, or None where it is a photograph."""
+        if self.kind != "labels" or path.suffix.lower() in (".jpg", ".jpeg", ".jfif", ".webp"):
+            return None
+        try:
+            found = read_labels(str(path))
+        except BadInput:
+            return None
+        return checked(found, self.classes, str(path))
+
+    def _pose(self, path: Path, needed: bool) -> Pose | None:
+        """The pose in a file of keypoints, or of an image whose keypoints lie beside it."""
+        if path.suffix.lower() not in EXTENSIONS:
+            return read_pose(path)
+        for ending in BESIDE:
+            beside = path.with_name(f"{path.stem}{ending}")
+            if beside.is_file():
+                return read_pose(beside, path.name if ending in (".json", ".csv") else None)
+        for folder in path.absolute().parents[:2]:
+            for table in sorted(folder.glob("*annotation*.csv")):
+                if f"\n{path.name}" in table.read_text(encoding="utf-8-sig"):
+                    return read_pose(table, path.name)
+        if not needed:
+            return None
+        raise BadInput(
+            f"{path}: its pose is not known; put {path.stem}.json (OpenPose or COCO) beside it, or give such a file itself"
+        )
+
+    def _frame(self, path: Path, pose: Pose) -> tuple[int, int]:
+        """Height and width of the picture that keypoints refer to."""
+        size = pose.size
+        stem = path.stem.removesuffix("_keypoints").removesuffix("_candidate").removesuffix("_subset")
+        images = [path] if path.suffix.lower() in EXTENSIONS else sorted(path.parent.glob(f"{stem}.*"))
+        for image in images:
+            if size is None and image.suffix.lower() in EXTENSIONS:
+                height, width, _ = read_picture(str(image)).shape
+                size = height, width
+        if size is None:
+            size = self.stored_size
+        if size is None:
+            raise BadInput(f"{path}: the size of its picture is not known; put the picture of that name beside it")
+        visible = pose.keypoints[pose.keypoints[:, 2] > 0]
+        if len(visible) and (visible[:, 0].max() >= size[1] or visible[:, 1].max() >= size[0]):
+            raise BadInput(
+                f"{path}: a joint lies outside the picture of {size[0]} x {size[1]} (height x width) that the keypoints are "
+                "taken to refer to; put the picture of that name beside it"
+            )
+        return size
