@@ -64,7 +64,9 @@ class LastCheckpoint(Checkpoint):
     def _save(self, trainer: pl.Trainer) -> None:
         if trainer.fast_dev_run or self._saved_step == trainer.global_step:  # type: ignore[attr-defined]
             return
-        trainer.save_checkpoint(pathlib.Path(trainer.default_root_dir) / "checkpoints" / "last.ckpt", weights_only=False)
+        trainer.save_checkpoint(
+            pathlib.Path(trainer.default_root_dir) / "checkpoints" / "last.ckpt", weights_only=False
+        )
         self._saved_step = trainer.global_step
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

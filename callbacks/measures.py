@@ -17,7 +17,6 @@ from datamodules.batch import Batch
 from metrics.frechet import FeatureStatistics, frechet_distance
 from metrics.glossary import PER_IMAGE
 from metrics.image_quality import quantise
-from metrics.inception import FEATURES
 from metrics.suite import Suite
 from metrics.swd import sliced_wasserstein
 
@@ -34,7 +33,9 @@ class _Set:
         self.most = most
         self.pictures: list[Tensor] = []
         self.kept = 0
-        self.statistics = FeatureStatistics(FEATURES).to(device) if "fid" in suite.names else None
+        self.statistics: FeatureStatistics | None = None
+        if suite.inception is not None and "fid" in suite.names:
+            self.statistics = FeatureStatistics(suite.inception.dimensions).to(device)
 
     def add(self, images: Tensor) -> None:
         if self.statistics is not None:
@@ -248,6 +249,7 @@ def _concatenated(pictures: list[Tensor]) -> Tensor:
 def write(rows: list[Row], file: pathlib.Path) -> None:
     """Write the rows of single images as csv, whole or not at all."""
     columns = ["source_key", "target_key", *(name for name in PER_IMAGE if any(name in row for row in rows))]
+    file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f".{file.name}.partial")
     with partial.open("w", newline="", encoding="utf-8") as text:
         writer = csv.DictWriter(text, fieldnames=columns)

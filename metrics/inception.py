@@ -28,7 +28,6 @@ from datamodules.bad_input import BadInput
 from metrics import weights
 
 Convention = Literal["pytorch_fid", "torch_fidelity", "clean", "pose"]
-FEATURES = 2048
 SIDE = 299
 
 
@@ -83,6 +82,8 @@ def _network(convention: Convention) -> tv.Inception3:
 
 class InceptionFeatures(nn.Module):
     """Images -> the 2048 features before the classifier, under a named convention."""
+
+    dimensions = 2048
 
     def __init__(self, convention: Convention, state: dict[str, Tensor]) -> None:
         """

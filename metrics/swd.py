@@ -50,24 +50,27 @@ def laplacian_pyramid(images: Tensor, count: int) -> list[Tensor]:
     return [*pyramid, images]
 
 
-def patches(level: Tensor, generator: torch.Generator) -> Tensor:
-    """128 random 7 x 7 patches of every image: (N, 3, H, W) -> (N * 128, 3, 7, 7).
+def corners(number: int, height: int, width: int, generator: torch.Generator) -> Tensor:
+    """Where 128 patches of each of `number` images begin: (number, 128, 2) row and column, uniform, inside the image.
 
     Raises:
-        ValueError: the level is smaller than a patch.
+        ValueError: the images are smaller than a patch.
     """
-    number, _, height, width = level.shape
     if min(height, width) < PATCH:
         raise ValueError(f"A pyramid level of {height} x {width} has no patch of {PATCH} x {PATCH}.")
-    corners = []
-    for side in (height, width):
-        drawn = torch.randint(0, side - PATCH + 1, (number, PATCHES_PER_IMAGE, 1, 1), generator=generator)
-        corners.append(drawn.to(level.device))
+    drawn = [
+        torch.randint(0, side - PATCH + 1, (number, PATCHES_PER_IMAGE), generator=generator) for side in (height, width)
+    ]
+    return torch.stack(drawn, dim=2)
+
+
+def patches(level: Tensor, begin: Tensor) -> Tensor:
+    """The 7 x 7 patches of (N, 3, H, W) images that begin at (N, P, 2) positions -> (N * P, 3, 7, 7)."""
     offset = torch.arange(PATCH, device=level.device)
-    rows = corners[0] + offset.view(1, 1, -1, 1)
-    columns = corners[1] + offset.view(1, 1, 1, -1)
-    image = torch.arange(number, device=level.device).view(-1, 1, 1, 1)
-    # Indexing with the channel sliced in between puts it last: (N, 128, 7, 7, 3).
+    rows = begin[..., 0, None, None].to(level.device) + offset.view(-1, 1)
+    columns = begin[..., 1, None, None].to(level.device) + offset
+    image = torch.arange(level.shape[0], device=level.device).view(-1, 1, 1, 1)
+    # Indexing with the channel sliced in between puts it last: (N, P, 7, 7, 3).
     return level[image, :, rows, columns].flatten(0, 1).permute(0, 3, 1, 2)
 
 
@@ -120,8 +123,11 @@ def sliced_wasserstein(generated: Tensor, real: Tensor, seed: int = 0, chunk: in
 def _descriptors(images: Tensor, count: int, seed: int, chunk: int) -> list[Tensor]:
     """The normalised, flattened patches of every level of a set: `count` tensors (N * 128, 147)."""
     generator = torch.Generator().manual_seed(seed)
+    number, _, height, width = images.shape
+    begin = [corners(number, height >> level, width >> level, generator) for level in range(count)]
     collected: list[list[Tensor]] = [[] for _ in range(count)]
-    for part in images.split(chunk):
-        for level, drawn in zip(laplacian_pyramid(part.float(), count), collected, strict=True):
-            drawn.append(patches(level, generator))
+    for first in range(0, number, chunk):
+        part = slice(first, first + chunk)
+        for level, pyramid in enumerate(laplacian_pyramid(images[part].float(), count)):
+            collected[level].append(patches(pyramid, begin[level][part]))
     return [normalise(torch.cat(drawn)).flatten(1) for drawn in collected]
