@@ -114,6 +114,8 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
             raise BadInput(f"data.limit_pairs knows train, val and test, not {', '.join(list(self.limit_pairs)[3:])}")
         self.datasets: dict[Split, PairDataset | None] = {}
         """The splits that are set up; None for one without images."""
+        self.test_split: Split = "test"
+        """The split that testing uses: evaluate.py may be asked for another one."""
 
     # What a dataset says.
 
@@ -158,7 +160,7 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
         Raises:
             BadInput: nothing to train or test on, or more unreadable files than `max_bad_fraction`.
         """
-        for split in STAGES[stage]:
+        for split in (self.test_split,) if stage == "test" else STAGES[stage]:
             if split not in self.datasets:
                 self.datasets[split] = self._set_up(split)
         if self.trainer is not None and self.datasets.get("train") is not None:
@@ -175,7 +177,7 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
 
     def test_dataloader(self) -> KeyedLoader:
         """Every test pair once, in the order of the dataset's list."""
-        return self._loader("test", self.eval_batch_size)
+        return self._loader(self.test_split, self.eval_batch_size)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Copy without waiting: the memory is page-locked where that matters."""
