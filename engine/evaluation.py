@@ -10,30 +10,27 @@ from engine import report
 from engine.applying import rebuild
 from engine.build import build_trainer
 from engine.run_folder import RunFolder
+from engine.training import quieten
 
 
 def main(config: dict[str, Any], output: pathlib.Path) -> float | None:
     """Measure the checkpoint of a checked config and write the results into `output`."""
     split = config["split"]
-    if split not in ("train", "val", "test"):
-        raise BadInput(f"split={split!r} is not one of train, val, test")
+    if split not in ("val", "test"):
+        raise BadInput(f"split={split!r} is not one of val, test")
+    if config["trainer"]["devices"] != 1:
+        raise BadInput("evaluate.py measures on one device: leave trainer.devices=1; a sweep runs one job per setting")
+    quieten()
     folder = RunFolder(output)
     translator, data, rebuilt = rebuild(
         config["ckpt"], config.get("model"), config.get("data"), config["seed"], config["averaged"]
     )
+    data.test_split = split
     settings = {**rebuilt, **{part: config[part] for part in ("trainer", "callbacks", "logger")}}
-    if settings["trainer"]["devices"] != 1:
-        raise BadInput("evaluate.py measures on one device: leave trainer.devices=1; a sweep runs one job per setting")
-    folder.write_config({**settings, "ckpt": str(config["ckpt"]), "split": split, "averaged": config["averaged"]})
+    folder.write_config({**settings, **{key: config[key] for key in ("ckpt", "split", "averaged")}})
     trainer = build_trainer(settings, folder)
-    trainer.test(translator, dataloaders=_loader(data, split, trainer), verbose=False)
-    measured = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    trainer.test(translator, datamodule=data, verbose=False)
+    measured = {name.replace("test/", f"{split}/", 1): float(value) for name, value in trainer.callback_metrics.items()}
     folder.write_metrics(dict(sorted(measured.items())))
     report.conclude(measured, folder)
     return None
-
-
-def _loader(data: Any, split: str, trainer: Any) -> Any:
-    data.prepare_data()
-    data.setup("fit" if split != "test" else "test")
-    return data.evaluation_dataloader(split)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import logging
+import os
 import pathlib
 from typing import Any, Literal
 
@@ -30,8 +31,10 @@ class _Rows(_ExperimentWriter):
     def _check_log_dir_exists(self) -> None:
         file = pathlib.Path(self.metrics_file_path)
         if file.is_file():
-            with file.open(newline="", encoding="utf-8") as text:
-                self.metrics_keys = list(csv.DictReader(text).fieldnames or [])
+            text = file.read_text(encoding="utf-8")
+            self.metrics_keys = text.partition("\n")[0].strip().split(",")
+            if not text.endswith("\n"):
+                self._write(self._read())  # a killed run left half a line
 
     def save(self) -> None:
         """Append what was recorded; when a new column appears, write the whole file anew and put it in place at once."""
@@ -57,7 +60,6 @@ class _Rows(_ExperimentWriter):
         if not file.is_file():
             return []
         with file.open(newline="", encoding="utf-8") as text:
-            # A killed run may have left half a line.
             return [row for row in csv.DictReader(text) if (row.get("step") or "").isdigit()]
 
     def _write(self, rows: list[dict[str, Any]]) -> None:
@@ -107,8 +109,8 @@ class RunCSV(CSVLogger):
 class RunWandb(WandbLogger):
     """Weights & Biases, which never asks, never waits long and never ends a run.
 
-    `mode=auto` is online when there is an API key (`wandb login` or WANDB_API_KEY), else offline; when the server cannot
-    be reached it goes on offline. An offline run lies in `<run>/wandb`; `wandb sync <run>/wandb/offline-run-*` uploads it.
+    `mode=auto` is what WANDB_MODE says; without it online when there is an API key (`wandb login` or WANDB_API_KEY), else
+    offline. When the server cannot be reached a run goes on offline. An offline run lies in `<run>/wandb`; `wandb sync <run>/wandb/offline-run-*` uploads it.
     A resumed run goes on under the same id.
 
     Image grids hold pictures of the dataset, and the terms of DeepFashion, Market-1501 and others forbid to pass these on:
@@ -140,9 +142,14 @@ class RunWandb(WandbLogger):
         """
         import wandb
 
-        offline = mode == "offline" or (mode == "auto" and not wandb.api.api_key)
-        if mode == "online" and not wandb.api.api_key:
-            raise BadInput("logger.wandb.mode=online needs an API key: run `wandb login` once, or use mode=auto.")
+        chosen = os.environ.get("WANDB_MODE", mode) if mode == "auto" else mode
+        if chosen in ("auto", "online"):
+            # Silent: else W&B asks the server for the user's name, to print it.
+            wandb.setup(wandb.Settings(silent=True))
+            known = wandb.login(prompt=False, verify=False)
+            if chosen == "online" and not known:
+                raise BadInput("logger.wandb.mode=online needs an API key: run `wandb login` once, or use mode=auto.")
+            chosen = "online" if known else "offline"
         settings = wandb.Settings(
             init_timeout=init_timeout, finish_timeout=finish_timeout, console="off", silent=True, x_disable_stats=True
         )
@@ -155,7 +162,7 @@ class RunWandb(WandbLogger):
             tags=tags,
             entity=entity,
             settings=settings,
-            mode="offline" if offline else "online",
+            mode=chosen,
             reinit="finish_previous",
         )
         self.upload_images = upload_images
@@ -178,8 +185,12 @@ class RunWandb(WandbLogger):
                     raise
                 reason = str(error).splitlines()[0]
                 log.warning("W&B cannot be reached (%s); this run is recorded offline in %s.", reason, self.save_dir)
+                # Else the id of the run that could not begin stays taken in W&B's background process.
+                wandb.teardown()
                 self._wandb_init["mode"] = "offline"
                 _start(self)
+            if not self.is_offline:
+                log.info("W&B: %s", self._experiment.url)
         return self._experiment
 
     @rank_zero_only
@@ -200,16 +211,24 @@ def _start(logger: RunWandb) -> None:
     """Begin a W&B run and say what its x-axis is."""
     import wandb
 
-    pathlib.Path(logger.save_dir or ".").mkdir(parents=True, exist_ok=True)
+    folder = pathlib.Path(logger.save_dir or ".")
+    folder.mkdir(parents=True, exist_ok=True)
     logger._experiment = wandb.init(**logger._wandb_init)
+    file = _id_file(folder)
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(str(logger._experiment.id), encoding="utf-8")
     logger._experiment.define_metric("trainer/global_step")
     logger._experiment.define_metric("*", step_metric="trainer/global_step", step_sync=True)
 
 
+def _id_file(folder: pathlib.Path) -> pathlib.Path:
+    return folder / "wandb" / "id"
+
+
 def _kept_id(folder: pathlib.Path) -> str | None:
     """The id under which this run was recorded before it was resumed."""
-    names = sorted(path.name for path in (folder / "wandb").glob("*run-*") if path.is_dir())
-    return names[-1].rsplit("-", 1)[-1] if names else None
+    file = _id_file(folder)
+    return file.read_text(encoding="utf-8") if file.is_file() else None
 
 
 class RunTensorBoard(TensorBoardLogger):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import logging
 import pathlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
@@ -42,7 +43,7 @@ def announce(config: dict[str, Any], folder: RunFolder, translator: Translator, 
 
 def conclude(measured: dict[str, float], folder: RunFolder, console: Console | None = None) -> None:
     """Print the measures beside the baseline, what they mean, and where everything lies."""
-    console = console or Console()
+    console = console or Console(width=None if sys.stdout.isatty() else 120)
     split = "test" if any(name.startswith("test/") for name in measured) else "val"
     table = measures_table(measured, split)
     if table.row_count:
@@ -57,11 +58,10 @@ def conclude(measured: dict[str, float], folder: RunFolder, console: Console | N
 
 def measures_table(measured: dict[str, float], split: str) -> Table:
     """One row per measure of a split: the translations, the copied source, and the meaning."""
-    table = Table(title=f"Measures on {split}, beside copying the source image")
-    table.add_column("measure")
-    table.add_column("translation", justify="right")
-    table.add_column("copy source", justify="right")
-    table.add_column("better", justify="left")
+    table = Table(title=f"Measures on {split}, beside copying the source image (bold: better than copying)")
+    table.add_column("measure", no_wrap=True)
+    table.add_column("translation", justify="right", no_wrap=True)
+    table.add_column("copy source", justify="right", no_wrap=True)
     table.add_column("meaning")
     for name, (meaning, better) in MEANING.items():
         value, baseline = measured.get(f"{split}/{name}"), measured.get(f"{split}/{BASELINE}/{name}")
@@ -69,7 +69,8 @@ def measures_table(measured: dict[str, float], split: str) -> Table:
             continue
         wins = baseline is not None and (value > baseline if better == "higher" else value < baseline)
         shown = f"[bold]{value:.4g}[/bold]" if wins else f"{value:.4g}"
-        table.add_row(name, shown, "" if baseline is None else f"{baseline:.4g}", better, meaning)
+        arrow = "↑" if better == "higher" else "↓"
+        table.add_row(f"{name} {arrow}", shown, "" if baseline is None else f"{baseline:.4g}", meaning)
     return table
 
 

@@ -10,6 +10,7 @@ import logging
 import os
 import pathlib
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -83,6 +84,7 @@ def run(folder: RunFolder, resume: bool) -> None:
     from engine.build import build_data, build_trainer, build_translator
 
     config = folder.read_config()
+    quieten()
     pl.seed_everything(config["seed"], verbose=False)
     data = build_data(config)
     translator = build_translator(config)
@@ -101,6 +103,18 @@ def run(folder: RunFolder, resume: bool) -> None:
     if trainer.is_global_zero:
         folder.write_metrics(dict(sorted(measured.items())))
         report.conclude(measured, folder)
+
+
+def quieten() -> None:
+    """Leave Lightning its warnings, but not its remarks."""
+    for name in ("pytorch_lightning", "lightning_fabric", "pytorch_lightning.utilities.rank_zero"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for remark in (
+        ".*does not have many workers.*",
+        ".*LeafSpec.*is deprecated.*",
+        ".*in eval mode at the start of training.*",
+    ):
+        warnings.filterwarnings("ignore", remark)
 
 
 def _test(trainer: Any, translator: Any, data: Any, folder: RunFolder) -> dict[str, float]:
