@@ -179,7 +179,7 @@ class RunWandb(WandbLogger):
             import wandb
 
             try:
-                _start(self)
+                run = self._start()
             except (wandb.errors.CommError, wandb.errors.UsageError, OSError) as error:
                 if self.is_offline:
                     raise
@@ -188,10 +188,25 @@ class RunWandb(WandbLogger):
                 # Else the id of the run that could not begin stays taken in W&B's background process.
                 wandb.teardown()
                 self._wandb_init["mode"] = "offline"
-                _start(self)
+                run = self._start()
             if not self.is_offline:
-                log.info("W&B: %s", self._experiment.url)
+                log.info("W&B: %s", run.url)
+            self._experiment = run
         return self._experiment
+
+    def _start(self) -> Any:
+        """Begin a W&B run, say what its x-axis is, and note its id for a resumed run."""
+        import wandb
+
+        folder = pathlib.Path(self.save_dir or ".")
+        folder.mkdir(parents=True, exist_ok=True)
+        run = wandb.init(**self._wandb_init)
+        run.define_metric("trainer/global_step")
+        run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
+        file = _id_file(folder)
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(str(run.id), encoding="utf-8")
+        return run
 
     @rank_zero_only
     def log_picture(self, name: str, image: NDArray[np.uint8], step: int) -> None:
@@ -205,20 +220,6 @@ class RunWandb(WandbLogger):
         super().finalize(status)
         if status == "failed" and self._experiment is not None:
             self._experiment.finish(exit_code=1)
-
-
-def _start(logger: RunWandb) -> None:
-    """Begin a W&B run and say what its x-axis is."""
-    import wandb
-
-    folder = pathlib.Path(logger.save_dir or ".")
-    folder.mkdir(parents=True, exist_ok=True)
-    logger._experiment = wandb.init(**logger._wandb_init)
-    file = _id_file(folder)
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(str(logger._experiment.id), encoding="utf-8")
-    logger._experiment.define_metric("trainer/global_step")
-    logger._experiment.define_metric("*", step_metric="trainer/global_step", step_sync=True)
 
 
 def _id_file(folder: pathlib.Path) -> pathlib.Path:
