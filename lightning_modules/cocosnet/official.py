@@ -132,6 +132,52 @@ def discriminator_arguments(config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def loss_arguments(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of `CoCosNet` that concern its losses, for the official options `config`."""
+    modes = {"hinge": "hinge", "ls": "lsgan", "original": "vanilla", "w": "wgangp"}
+    vgg = config.get("lambda_vgg", 10.0)
+    return {
+        "weights": {
+            "adversarial": config.get("weight_gan", 10.0),
+            "discriminator_features": config.get("lambda_feat", 10.0),
+            "domain_alignment": config.get("novgg_featpair", 10.0),
+            "feature_matching": vgg * config.get("fm_ratio", 0.1),
+            "perceptual": config.get("weight_perceptual", 0.01),
+            "contextual": vgg * config.get("ctx_w", 1.0),
+            "mask": config.get("weight_mask", 0.0),
+            "cycle": config.get("warp_cycle_w", 0.0),
+            "self_warp": config.get("warp_self_w", 0.0),
+        },
+        "gan_mode": modes[config.get("gan_mode", "hinge")],
+        "perceptual_layer": "r" + config.get("which_perceptual", "5_2").replace("_", ""),
+        "contextual_r22": config.get("use_22ctx", False),
+        "mask": config.get("warp_mask_losstype", "none"),
+        "two_cycle": config.get("two_cycle", False),
+    }
+
+
+LOSS_NAMES = {
+    "no_vgg_feat": "domain_alignment",
+    "fm": "feature_matching",
+    "perc": "perceptual",
+    "contextual": "contextual",
+    "mask": "mask",
+    "G_warp_cycle": "cycle",
+    "G_warp_self": "self_warp",
+    "GAN": "adversarial",
+    "GAN_Feat": "discriminator_features",
+}
+"""Official name of a term of the generator's objective -> ours."""
+
+
+def factor_in_batch(pseudo: Tensor) -> Tensor:
+    """What the official code multiplies the samples of one GPU's batch with in its losses on pseudo pairs.
+
+    `pseudo` (B,) is 1 for a sample with a pseudo exemplar, else 0. Ours does not depend on the batch: `pseudo_factor`.
+    """
+    return pseudo / (pseudo.sum() + 1e-5)
+
+
 def build(kind: str, config: Mapping[str, Any]) -> nn.Module:
     """The network 'Corr', 'G' or 'D' for the official options `config`."""
     if kind == "Corr":

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from datamodules.bad_input import BadInput
 from lightning_modules.cocosnet.spectral import spectral_norm
 
 SLOPE = 0.2
@@ -107,6 +108,11 @@ class SpadeBlock(nn.Module):
             recompute: keep only the input for the backward pass and compute the block again there.
         """
         super().__init__()
+        if norm == "batch" and recompute:
+            raise BadInput(
+                "Computing SPADE blocks again in the backward pass would update batch norm's statistics twice; set the "
+                "network's norm to position or instance, or its recompute to false (none)."
+            )
         middle = min(channels_in, channels_out)
         self.widens = channels_in != channels_out
         self.recompute = recompute

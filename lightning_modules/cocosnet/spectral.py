@@ -7,6 +7,7 @@ reading never changes anything: the network advances the iteration once per forw
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -33,16 +34,22 @@ class SpectralNorm(nn.Module):
     @torch.no_grad()
     def advance(self, weight: Tensor) -> None:
         """One power iteration on `weight`, the raw one."""
-        with torch.autocast(weight.device.type, enabled=False):
+        with _without_autocast(weight):
             matrix = weight.flatten(1).float()
             self.v.copy_(F.normalize(matrix.t() @ self.u, dim=0, eps=self.eps))
             self.u.copy_(F.normalize(matrix @ self.v, dim=0, eps=self.eps))
 
     def forward(self, weight: Tensor) -> Tensor:
         # Clones: a later iteration must not change what this forward's graph has saved.
-        with torch.autocast(weight.device.type, enabled=False):
+        with _without_autocast(weight):
             u, v = self.u.clone(), self.v.clone()
             return weight / torch.dot(u, weight.flatten(1) @ v)
+
+
+def _without_autocast(weight: Tensor) -> AbstractContextManager[object]:
+    """Float32 where autocast would halve it; the meta device, where sizes are told without values, has no autocast."""
+    kind = weight.device.type
+    return nullcontext() if kind == "meta" else torch.autocast(kind, enabled=False)
 
 
 def spectral_norm(layer: nn.Module) -> nn.Module:
