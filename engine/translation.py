@@ -17,7 +17,9 @@ from lightning_modules.translator import Translator, keyed_randomness
 
 log = logging.getLogger(__name__)
 
-IGNORED = {"thumbs.db", ".ds_store", "desktop.ini"}
+IGNORED = {"thumbs.db", "desktop.ini"}
+COMPANION = "_subset.txt"
+"""The second of the two files that hold one OpenPose detection: it is read with the first."""
 
 
 def main(config: dict[str, Any], output: pathlib.Path) -> float | None:
@@ -90,13 +92,18 @@ def _files(side: str, path: str | None) -> list[pathlib.Path]:
         return []
     root = pathlib.Path(path).expanduser()
     if root.is_dir():
-        files = sorted(file for file in root.iterdir() if file.is_file() and file.name.lower() not in IGNORED)
+        files = sorted(file for file in root.rglob("*") if file.is_file() and _counts(file))
         if not files:
             raise BadInput(f"{side}={path}: the folder holds no files")
         return files
     if not root.is_file():
         raise BadInput(f"{side}={path}: there is no such file or folder")
     return [root]
+
+
+def _counts(file: pathlib.Path) -> bool:
+    name = file.name.lower()
+    return not (name.startswith(".") or name in IGNORED or name.endswith(COMPANION))
 
 
 def _translated(
