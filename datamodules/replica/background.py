@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+Array = NDArray[np.floating]
 Ground = Literal["asphalt", "paving", "grass", "sand"]
 Wall = Literal["bricks", "plaster", "windows", "hedge", "trees", "fence"]
 
@@ -32,8 +33,8 @@ class Street:
     wall: Wall
     horizon: float
     """Where the ground begins, as a share of the height from above."""
-    tint: NDArray[np.floating]
-    _canvases: dict[int, NDArray[np.float32]] = field(default_factory=dict, repr=False)
+    tint: Array
+    _canvases: dict[int, Array] = field(default_factory=dict, repr=False)
 
     @classmethod
     def sample(cls, rng: np.random.Generator) -> Street:
@@ -45,7 +46,7 @@ class Street:
             ground=grounds[int(rng.choice(4, p=[0.35, 0.35, 0.22, 0.08]))],
             wall=walls[int(rng.integers(6))],
             horizon=float(rng.uniform(0.28, 0.6)),
-            tint=rng.normal(1.0, 0.05, 3),
+            tint=rng.normal(1.0, 0.03, 3),
         )
 
     def draw(self, height: int, width: int, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -60,12 +61,12 @@ class Street:
         )
         return np.clip(picture * 255 + 0.5, 0, 255).astype(np.uint8)
 
-    def _canvas(self, height: int) -> NDArray[np.float32]:
+    def _canvas(self, height: int) -> Array:
         if height not in self._canvases:
             self._canvases[height] = self._paint(int(1.3 * height), 3 * height, np.random.default_rng(self.seed))
         return self._canvases[height]
 
-    def _paint(self, height: int, width: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    def _paint(self, height: int, width: int, rng: np.random.Generator) -> Array:
         """The whole place, (height, width, 3) in [0, 1]."""
         edge = int(self.horizon * height)
         canvas = np.empty((height, width, 3), np.float32)
@@ -76,15 +77,15 @@ class Street:
         canvas[kerb] *= 0.8 if rng.random() < 0.5 else 1.15
         for _ in range(int(rng.integers(4, 9))):
             self._thing(canvas, edge, rng)
-        canvas = canvas * self.tint.astype(np.float32)
-        canvas = cv2.GaussianBlur(canvas, (0, 0), 0.9 * unit)
-        return np.clip(canvas * (1 + 0.05 * _clouds(height, width, 3, rng))[..., None], 0, 1)
+        canvas *= self.tint.astype(np.float32)
+        soft = cv2.GaussianBlur(canvas, (0, 0), 0.9 * unit)
+        return np.clip(soft * (1 + 0.05 * _clouds(height, width, 3, rng))[..., None], 0, 1)
 
-    def _floor(self, height: int, width: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    def _floor(self, height: int, width: int, rng: np.random.Generator) -> Array:
         """Ground in perspective: joints of slabs draw closer towards the horizon."""
         colour = np.array(_GROUND[self.ground], np.float32) / 255
         grain = 0.05 if self.ground in ("asphalt", "paving") else 0.14
-        texture = 1 + grain * _clouds(height, width, 40, rng) + 0.06 * _clouds(height, width, 5, rng)
+        texture: Array = 1 + grain * _clouds(height, width, 40, rng) + 0.06 * _clouds(height, width, 5, rng)
         rows = np.linspace(0, 1, height, dtype=np.float32)[:, None]
         away = 1 / (0.18 + rows)
         if self.ground == "paving":
@@ -96,7 +97,7 @@ class Street:
             texture = np.where(line, 1.75, texture)
         return colour * (texture * (0.9 + 0.18 * rows))[..., None]
 
-    def _behind(self, height: int, width: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    def _behind(self, height: int, width: int, rng: np.random.Generator) -> Array:
         """What stands at the far side of the ground."""
         colour = np.array(_WALL[self.wall], np.float32) / 255
         y = np.arange(height, dtype=np.float32)[:, None] * (100 / max(height, 1))
@@ -118,11 +119,11 @@ class Street:
             picture = np.where(sky[..., None], np.array((206, 218, 228), np.float32) / 255, picture)
         return picture
 
-    def _thing(self, canvas: NDArray[np.float32], edge: int, rng: np.random.Generator) -> None:
+    def _thing(self, canvas: Array, edge: int, rng: np.random.Generator) -> None:
         """Something that stands on the ground: a post, a bin, a parked car, a doorway."""
         height, width = canvas.shape[:2]
         x, foot = int(rng.integers(width)), edge + int(rng.uniform(0, 0.12) * height)
-        colour = rng.uniform(0.12, 0.85, 3) if rng.random() < 0.5 else np.full(3, rng.uniform(0.1, 0.7))
+        colour = rng.uniform(0.12, 0.7) * (1 + rng.uniform(0, 0.3) * rng.normal(0, 0.7, 3)).clip(0.5, 1.35)
         tall, wide = {0: (0.9, 0.025), 1: (0.22, 0.12), 2: (0.24, 0.6), 3: (0.55, 0.22)}[int(rng.integers(4))]
         top = max(0, foot - int(tall * height * rng.uniform(0.7, 1.1)))
         half = max(1, int(0.5 * wide * height * rng.uniform(0.7, 1.3)))
@@ -148,8 +149,8 @@ class Studio:
         return np.clip(picture * 255 + 0.5, 0, 255).astype(np.uint8)
 
 
-def _clouds(height: int, width: int, cells: int, rng: np.random.Generator) -> NDArray[np.float32]:
+def _clouds(height: int, width: int, cells: int, rng: np.random.Generator) -> Array:
     """Smooth noise of mean 0 and deviation about 1, with `cells` blobs along the height."""
     across = max(2, round(cells * width / max(height, 1)))
     noise = rng.normal(0, 1, (max(2, cells), across)).astype(np.float32)
-    return cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)

@@ -9,10 +9,32 @@ from datamodules.replica.figure import SIDES, Build, Skeleton
 from datamodules.replica.outfit import Outfit, Wardrobe
 from datamodules.replica.tubes import STATIONS, Array, Keep, Paint, Tube, profile
 
-PARTS = (
-    "none torso neck head hair r_upper_arm r_forearm r_hand l_upper_arm l_forearm l_hand r_thigh r_shin r_foot l_thigh "
-    "l_shin l_foot skirt nose r_ear l_ear hair_back bag brim"
-).split()
+PARTS = [
+    "none",
+    "torso",
+    "neck",
+    "head",
+    "hair",
+    "r_upper_arm",
+    "r_forearm",
+    "r_hand",
+    "l_upper_arm",
+    "l_forearm",
+    "l_hand",
+    "r_thigh",
+    "r_shin",
+    "r_foot",
+    "l_thigh",
+    "l_shin",
+    "l_foot",
+    "skirt",
+    "nose",
+    "r_ear",
+    "l_ear",
+    "hair_back",
+    "bag",
+    "brim",
+]
 """Names of the numbers in a part map; r is the subject's right."""
 PART = {name: number for number, name in enumerate(PARTS)}
 
@@ -39,7 +61,7 @@ class Dresser:
         return tubes
 
     def _curve(self, *knots: tuple[float, float], thick: bool = True) -> Array:
-        return profile(list(knots)) * self.unit * (self.build.girth if thick else 1.0)
+        return profile(*knots) * self.unit * (self.build.girth if thick else 1.0)
 
     def _bone(
         self,
@@ -64,21 +86,33 @@ class Dresser:
         heavy = max(0.0, girth - 1.0)
         waist, hips = 0.142 - 0.02 * f + 0.10 * heavy, 0.158 + 0.012 * f
         width = profile(
-            [
-                (0.0, 0.056), (0.03, 0.075), (0.055, shoulder * 0.78), (0.1, shoulder * 0.97), (0.22, shoulder * 0.93),
-                (0.36, 0.158 - 0.012 * f), (0.58, waist), (0.82, hips), (0.93, hips * 0.93), (1.0, hips * 0.7),
-            ]
+            (0.0, 0.062), (0.02, 0.078), (0.045, shoulder * 0.68), (0.075, shoulder * 0.96), (0.12, shoulder * 1.03),
+            (0.25, shoulder * 0.94), (0.36, 0.158 - 0.012 * f), (0.58, waist), (0.8, hips), (0.9, hips * 0.93),
+            (1.0, hips * 0.5),
         )  # fmt: skip
         depth = profile(
-            [
-                (0.0, 0.056), (0.06, 0.075), (0.2, 0.105), (0.32, 0.115 + 0.012 * f), (0.58, 0.098 + 0.10 * heavy),
-                (0.82, 0.118), (1.0, 0.085),
-            ]
+            (0.0, 0.056), (0.06, 0.075), (0.2, 0.105), (0.32, 0.115 + 0.012 * f), (0.58, 0.098 + 0.10 * heavy),
+            (0.79, 0.118), (0.88, 0.1), (1.0, 0.04),
         )  # fmt: skip
-        bend = profile([(0.0, -0.004), (0.12, -0.01), (0.3, 0.006 + 0.014 * f), (0.6, 0.008 + 0.03 * heavy), (0.84, -0.016), (1, -0.004)])
+        bend = profile(
+            (0.0, -0.004),
+            (0.12, -0.01),
+            (0.3, 0.006 + 0.014 * f),
+            (0.6, 0.008 + 0.03 * heavy),
+            (0.84, -0.016),
+            (1, -0.004),
+        )
         top = self.outfit.top
-        worn = (STATIONS < top.hem) * np.interp(STATIONS, [0, 0.06, 0.4, 0.6], [0.0, 0.5, 1.0, 1.6]) * top.loose
+        worn = np.where(top.hem > STATIONS, top.loose, 0.0) * np.interp(
+            STATIONS, [0, 0.06, 0.4, 0.6], [0.0, 0.5, 1.0, 1.6]
+        )
         scale = 0.5 + 0.5 * girth
+        # Below the hips, a shirt hangs straight down.
+        tail = (top.hem > STATIONS) & (STATIONS > 0.75)
+        width, depth = (
+            np.where(tail, np.maximum(width, 0.97 * hips), width),
+            np.where(tail, np.maximum(depth, 0.113), depth),
+        )
         return (width * scale + worn) * self.unit, (depth * scale + worn) * self.unit, bend * self.unit
 
     def _trunk(self, skeleton: Skeleton) -> Tube:
@@ -93,13 +127,13 @@ class Dresser:
         f, u = self.build.curves, self.unit
         axes, face = skeleton.frames["head"], self.face
         collar = self.outfit.top.neckline in ("turtleneck", "hood")
-        neck = self._curve((0, 0.054 - 0.008 * f), (0.6, 0.052 - 0.008 * f), (1, 0.062 - 0.006 * f + 0.012 * collar))
+        neck = self._curve((0, 0.058 - 0.009 * f), (0.6, 0.057 - 0.009 * f), (1, 0.068 - 0.007 * f + 0.012 * collar))
         around_neck = self._neck_paint if collar else self.wear.bare
         rise = np.sqrt(np.clip(1 - ((0.42 - STATIONS) / 0.425) ** 2, 0, 1))
-        jaw = profile([(0.0, 1.0), (0.42, 1.0), (0.62, 0.955), (0.8, 0.78), (0.93, 0.56), (1.0, 0.4)])
+        jaw = profile((0.0, 1.0), (0.42, 1.0), (0.62, 0.955), (0.8, 0.78), (0.93, 0.56), (1.0, 0.4))
         skull = np.where(STATIONS < 0.42, rise, jaw) * u
-        deep = np.where(STATIONS < 0.42, rise, profile([(0, 1.0), (0.42, 1.0), (0.7, 0.8), (1.0, 0.5)])) * u
-        forward = profile([(0, -0.008), (0.4, -0.002), (0.7, 0.018), (1.0, 0.034)]) * u
+        deep = np.where(STATIONS < 0.42, rise, profile((0, 1.0), (0.42, 1.0), (0.7, 0.8), (1.0, 0.5))) * u
+        forward = profile((0, -0.008), (0.4, -0.002), (0.7, 0.018), (1.0, 0.034)) * u
         wide = 0.074 * (0.9 + 0.1 * self.build.girth)
         bone = ("crown", "chin")
         tubes = [
@@ -134,8 +168,8 @@ class Dresser:
         height = skeleton.joints["crown"] - chin
         start = chin + 0.53 * height + axes[:, 2] * 0.086 * u
         end = chin + 0.34 * height + axes[:, 2] * 0.092 * u
-        width = profile([(0, 0.006), (0.6, 0.011), (0.85, 0.017), (1, 0.012)]) * u
-        depth = profile([(0, 0.006), (0.7, 0.022), (0.9, 0.027), (1, 0.018)]) * u
+        width = profile((0, 0.006), (0.6, 0.011), (0.85, 0.017), (1, 0.012)) * u
+        depth = profile((0, 0.006), (0.7, 0.022), (0.9, 0.027), (1, 0.018)) * u
         return Tube(PART["nose"], start, end, axes[:, 0], axes[:, 2], width, depth, self.wear.bare, (0.004, 0.006))
 
     def _hair(self, skeleton: Skeleton, width: Array, depth: Array, forward: Array) -> list[Tube]:
@@ -146,7 +180,9 @@ class Dresser:
         axes = skeleton.frames["head"]
         crown, chin = skeleton.joints["crown"], skeleton.joints["chin"]
         up, front, across = axes[:, 1], axes[:, 2], axes[:, 0]
-        full = {"short": 0.007, "fringe": 0.011, "bob": 0.016, "long": 0.014, "ponytail": 0.005, "cap": 0.012}[face.style]
+        full = {"short": 0.01, "fringe": 0.014, "bob": 0.016, "long": 0.014, "ponytail": 0.005, "cap": 0.012}[
+            face.style
+        ]
         thick = full * u * np.clip(3 * STATIONS + 0.4, 0, 1)
         shell = Tube(
             PART["hair"], crown + up * full * u, chin, across, front, width + thick, depth + thick,
@@ -162,7 +198,7 @@ class Dresser:
         }.get(face.style)
         if ends:
             start, end, a, b = ends
-            taper = profile([(0, 0.8), (0.3, 1.0), (0.7, 0.95), (1, 0.55)]) * u
+            taper = profile((0, 0.8), (0.3, 1.0), (0.7, 0.95), (1, 0.55)) * u
             tubes.append(
                 Tube(PART["hair_back"], start, end, across, front, a * taper, b * taper, face.paint_hair, (0.01, 0.02))
             )
@@ -170,7 +206,7 @@ class Dresser:
             brow = crown + 0.3 * (chin - crown) + front * 0.055 * u
             width, thin = np.full_like(STATIONS, 0.062 * u), np.full_like(STATIONS, 0.009 * u)
             tip = brow + front * 0.085 * u - up * 0.014 * u
-            tubes.append(Tube(PART["brim"], brow, tip, across, up, width, thin, face.paint_brim, (0.0, 0.03)))
+            tubes.append(Tube(PART["brim"], brow, tip, across, up, width, thin, face.paint_brim, (0.0, 0.008)))
         return tubes
 
     def _limb(self, skeleton: Skeleton, side: str) -> list[Tube]:
@@ -179,27 +215,30 @@ class Dresser:
         slim = 1.0 - 0.13 * self.build.curves
         sleeve = o.top.loose + 0.002
         t = STATIONS
-        upper = self._curve((0, 0.052 * slim), (0.3, 0.05 * slim), (1, 0.039 * slim)) + sleeve * (t < o.top.sleeve) * u
+        upper = (
+            self._curve((0, 0.047 * slim), (0.15, 0.052 * slim), (0.4, 0.049 * slim), (1, 0.039 * slim))
+            + sleeve * (t < o.top.sleeve) * u
+        )
         fore = self._curve((0, 0.039 * slim), (0.25, 0.041 * slim), (1, 0.027 * slim))
         fore = fore + 0.8 * sleeve * (t + 1 < o.top.sleeve) * u
         palm = self._curve((0, 0.026), (0.35, 0.04), (0.75, 0.036), (1, 0.022), thick=False)
         flat = self._curve((0, 0.02), (0.5, 0.02), (1, 0.014), thick=False)
         bottom = o.leg if o.bottom in ("trousers", "shorts") else 0.0
         ease = o.width * u * np.interp(t, [0, 0.3, 1], [0.2, 0.7, 1.0])
-        thigh = self._curve((0, 0.084), (0.3, 0.083), (0.75, 0.062), (1, 0.055)) + ease * (t < bottom)
+        thigh = self._curve((0, 0.09), (0.25, 0.086), (0.75, 0.062), (1, 0.055)) + ease * (t < bottom)
         shin = self._curve((0, 0.054), (0.3, 0.057), (0.65, 0.042), (1, 0.034))
         shin = shin + np.interp(t, [0, 1], [1.0, 1.5]) * o.width * u * (t + 1 < bottom)
         shin = shin + 0.006 * u * ((t + 1 > o.shaft) & (o.shaft < 1.73))
-        calf = profile([(0, 0.0), (0.3, -0.012), (0.7, -0.004), (1, -0.006)]) * u
-        kneecap = profile([(0, 0.0), (0.5, 0.008), (1, 0.002)]) * u
+        calf = profile((0, 0.0), (0.3, -0.012), (0.7, -0.004), (1, -0.006)) * u
+        kneecap = profile((0, 0.0), (0.5, 0.008), (1, 0.002)) * u
         shoe = self._curve((0, 0.034), (0.3, 0.036), (0.7, 0.046), (1, 0.036), thick=False)
         instep = self._curve((0, 0.046), (0.25, 0.05), (0.7, 0.034), (1, 0.024), thick=False)
         joint = lambda name: f"{side}_{name}"  # noqa: E731
         bones: list[tuple[str, tuple[str, str], tuple[Array, Array], Paint, tuple[float, float], Array | None]] = [
-            ("upper_arm", ("shoulder", "elbow"), (upper, upper), wear.upper_arm, (upper[0] * 0.9, upper[-1]), None),
+            ("upper_arm", ("shoulder", "elbow"), (upper, upper), wear.upper_arm, (upper[0] * 0.55, upper[-1]), None),
             ("forearm", ("elbow", "wrist"), (fore, fore), wear.forearm, (fore[0], 0.012), None),
             ("hand", ("wrist", "fingers"), (flat, palm), wear.bare, (0.01, 0.02), None),
-            ("thigh", ("hip", "knee"), (thigh, thigh * 1.03), wear.thigh, (thigh[0] * 0.8, thigh[-1]), kneecap),
+            ("thigh", ("hip", "knee"), (thigh, thigh * 1.06), wear.thigh, (thigh[0] * 0.8, thigh[-1]), kneecap),
             ("shin", ("knee", "ankle"), (shin, shin * 1.05), wear.shin, (shin[0], 0.02), calf),
             ("foot", ("heel", "toe"), (shoe, instep), wear.foot, (0.03 * u, 0.035 * u), None),
         ]
@@ -228,9 +267,7 @@ class Dresser:
         base, side = width[np.searchsorted(STATIONS, 0.8)], depth[np.searchsorted(STATIONS, 0.8)]
         a = np.interp(STATIONS, [0, 0.25, 1], [base * 0.93, base + 0.012, max(base, apart[0] + leg) + flare])
         b = np.interp(STATIONS, [0, 0.25, 1], [side * 0.95, side + 0.014, max(side, apart[2] + leg) + flare * 0.8])
-        return Tube(
-            PART["skirt"], start, end, axes[:, 0], axes[:, 2], a, b, self.wear.skirt, (0.0, 0.0), length=length
-        )
+        return Tube(PART["skirt"], start, end, axes[:, 0], axes[:, 2], a, b, self.wear.skirt, (0.0, 0.0), length=length)
 
     def _bag(self, skeleton: Skeleton) -> Tube:
         """A backpack, or a bag at the hip."""
@@ -239,7 +276,7 @@ class Dresser:
         depth = self._torso[1]
         if o.bag == "backpack":
             top = skeleton.joints["neck"] - up * 0.1 * u - front * (depth[30] + 0.055 * u)
-            width = profile([(0, 0.09), (0.2, 0.125), (0.8, 0.135), (1, 0.12)]) * u
+            width = profile((0, 0.09), (0.2, 0.125), (0.8, 0.135), (1, 0.12)) * u
             return Tube(
                 PART["bag"], top, top - up * 0.3 * u, across, front, width, np.full_like(STATIONS, 0.085 * u),
                 self.wear.bag, (0.04 * u, 0.03 * u),

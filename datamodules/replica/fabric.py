@@ -18,20 +18,20 @@ CLOTH = np.array(
         (34, 84, 58), (92, 140, 72), (88, 94, 58), (196, 178, 132), (128, 92, 62), (84, 56, 42), (232, 196, 72),
         (226, 126, 48), (104, 60, 122), (178, 146, 196), (44, 132, 136), (214, 60, 120), (122, 200, 176),
     ],
-    dtype=float,
+    dtype=np.float32,
 ) / 255  # fmt: skip
 """Colours of tops, in sRGB."""
 
-DENIM = np.array([(40, 54, 86), (66, 88, 128), (104, 130, 168), (38, 40, 48), (142, 164, 190)], dtype=float) / 255
+DENIM = np.array([(40, 54, 86), (66, 88, 128), (104, 130, 168), (38, 40, 48), (142, 164, 190)], dtype=np.float32) / 255
 TROUSERS = np.array(
     [(30, 30, 34), (58, 58, 64), (96, 92, 88), (176, 158, 122), (208, 202, 188), (40, 48, 70), (82, 84, 58), (88, 64, 50)],
-    dtype=float,
+    dtype=np.float32,
 ) / 255  # fmt: skip
 
 
 def jittered(colour: Array, rng: np.random.Generator, amount: float = 0.03) -> Array:
     """A colour near the given one."""
-    return np.clip(colour + rng.normal(0, amount, 3) + rng.normal(0, amount), 0.04, 0.97)
+    return np.clip(colour + rng.normal(0, amount, 3) + rng.normal(0, amount), 0.04, 0.97).astype(np.float32)
 
 
 def pick(palette: Array, rng: np.random.Generator, unlike: Array | None = None) -> Array:
@@ -66,23 +66,25 @@ class Fabric:
     """(K, 4) folds: amplitude, waves per metre around and along, phase."""
 
     @classmethod
-    def sample(cls, rng: np.random.Generator, palette: Array = CLOTH, patterns: dict[Pattern, float] | None = None) -> Fabric:
+    def sample(
+        cls, rng: np.random.Generator, palette: Array = CLOTH, patterns: dict[Pattern, float] | None = None
+    ) -> Fabric:
         """A cloth with one of the patterns, drawn by weight."""
         weights = patterns or {
-            "plain": 0.4, "hoops": 0.17, "pinstripes": 0.07, "checks": 0.1, "dots": 0.04, "two_tone": 0.12,
+            "plain": 0.46, "hoops": 0.17, "pinstripes": 0.07, "checks": 0.1, "dots": 0.04, "two_tone": 0.12,
             "melange": 0.06, "camouflage": 0.04,
         }  # fmt: skip
         names = list(weights)
         share = np.array([weights[name] for name in names])
         pattern = names[int(rng.choice(len(names), p=share / share.sum()))]
         base = pick(palette, rng)
-        second = pick(CLOTH, rng, unlike=base)
+        second = pick(CLOTH[:7] if rng.random() < 0.55 else CLOTH, rng, unlike=base)
         waves = np.stack(
             [
-                rng.uniform(0.2, 1.0, 5) * 0.035,
-                rng.normal(0, 16, 5),
-                rng.normal(0, 22, 5),
-                rng.uniform(0, 2 * np.pi, 5),
+                rng.uniform(0.2, 1.0, 6) * 0.045,
+                rng.normal(0, 20, 6),
+                rng.normal(0, 26, 6),
+                rng.uniform(0, 2 * np.pi, 6),
             ],
             axis=1,
         )
@@ -103,25 +105,24 @@ class Fabric:
 
     def folds(self, x: Array, y: Array) -> Array:
         """How much lighter (or darker, below 0) the cloth is for its folds."""
-        total = np.zeros_like(x)
-        for amplitude, around, along, phase in self.waves:
-            total += amplitude * np.sin(around * x + along * y + phase)
-        return total
+        phase = np.stack([x, y], axis=1) @ self.waves[:, 1:3].T.astype(x.dtype) + self.waves[:, 3].astype(x.dtype)
+        return np.sin(phase, out=phase) @ self.waves[:, 0].astype(x.dtype)
 
     def _print(self, x: Array, y: Array) -> Array:
-        amount = np.zeros_like(x)
+        amount: Array = np.zeros(len(x), np.float32)
         if self.pattern == "hoops":
-            amount = (y % self.period < self.share * self.period).astype(float)
+            amount = (y % self.period < self.share * self.period).astype(np.float32)
         elif self.pattern == "pinstripes":
-            amount = ((x + 0.5 * self.share * self.period) % self.period < self.share * self.period).astype(float)
+            amount = ((x + 0.5 * self.share * self.period) % self.period < self.share * self.period).astype(np.float32)
         elif self.pattern == "checks":
-            amount = 0.5 * (y % self.period < 0.5 * self.period) + 0.5 * (x % self.period < 0.5 * self.period)
+            bands = (y % self.period < 0.5 * self.period).astype(np.float32)
+            amount = 0.5 * (bands + (x % self.period < 0.5 * self.period))
         elif self.pattern == "dots":
             row = np.floor(y / self.period)
             dx = (x + 0.5 * self.period * (row % 2)) % self.period - 0.5 * self.period
-            amount = (np.hypot(dx, y % self.period - 0.5 * self.period) < 0.27 * self.period).astype(float)
+            amount = (np.hypot(dx, y % self.period - 0.5 * self.period) < 0.27 * self.period).astype(np.float32)
         elif self.pattern == "two_tone":
-            amount = (y > self.split).astype(float)
+            amount = (y > self.split).astype(np.float32)
         elif self.pattern == "melange":
             amount = 0.25 + 0.25 * np.sin(213 * x + 37 * y) * np.sin(171 * y - 59 * x)
         elif self.pattern == "camouflage":
@@ -129,5 +130,5 @@ class Fabric:
             shade = np.where(blotch[:, None] > 0.55, self.second * 0.6 + self.base * 0.4, self.base)
             return np.where(blotch[:, None] < -0.8, self.base * 0.45, shade)
         elif self.pattern == "denim":
-            return self.base * (1 + 0.05 * np.sin(160 * x + 60 * y) + 0.1 * np.cos(7 * x))[:, None]
+            return self.base * (1 + 0.03 * np.sin(700 * x + 300 * y) + 0.1 * np.cos(7 * x))[:, None]
         return self.base + amount[:, None] * (self.second - self.base)

@@ -9,7 +9,7 @@ import numpy as np
 
 from datamodules.replica.fabric import CLOTH, jittered, pick
 from datamodules.replica.figure import Build
-from datamodules.replica.tubes import Array
+from datamodules.replica.tubes import Array, Mask
 
 HairStyle = Literal["bald", "short", "fringe", "bob", "long", "ponytail", "cap"]
 
@@ -18,14 +18,14 @@ SKIN = np.array(
         (245, 214, 190), (236, 198, 168), (226, 184, 148), (212, 166, 126), (190, 142, 102), (158, 110, 76),
         (118, 80, 56), (88, 60, 44),
     ],
-    dtype=float,
+    dtype=np.float32,
 ) / 255  # fmt: skip
 HAIR = np.array(
     [
         (22, 19, 18), (36, 28, 24), (58, 42, 32), (92, 64, 42), (136, 98, 58), (190, 152, 92), (146, 72, 40),
         (160, 158, 156),
     ],
-    dtype=float,
+    dtype=np.float32,
 ) / 255  # fmt: skip
 
 
@@ -50,7 +50,9 @@ class Face:
         """A face; long hair is likelier with `build.curves`."""
         skin = jittered(SKIN[int(rng.choice(8, p=[0.1, 0.2, 0.2, 0.15, 0.1, 0.1, 0.08, 0.07]))], rng, 0.012)
         dark = skin.mean() < 0.5
+        # fmt: off
         odds = [0.15, 0.2, 0.12, 0.05, 0.03, 0.01, 0.02, 0.02] if dark else [0.28, 0.22, 0.16, 0.12, 0.08, 0.06, 0.03, 0.05]
+        # fmt: on
         hair = jittered(HAIR[int(rng.choice(8, p=np.array(odds) / sum(odds)))], rng, 0.01)
         styles: list[HairStyle] = ["bald", "short", "fringe", "bob", "long", "ponytail", "cap"]
         feminine = rng.random() < build.curves
@@ -60,11 +62,13 @@ class Face:
             skin=skin,
             hair=hair,
             style=style,
-            hairline=float(rng.uniform(0.17, 0.25) + (0.07 if style == "fringe" else 0.0)),
+            hairline=float(rng.uniform(0.22, 0.29) + (0.07 if style == "fringe" else 0.0)),
             parting=float(rng.uniform(-0.6, 0.6)),
             beard=0.0 if feminine or rng.random() < 0.7 else float(rng.uniform(0.35, 0.9)),
             glasses=bool(rng.random() < 0.18),
-            iris=jittered(np.array([(70, 46, 30), (60, 84, 110), (74, 90, 60)])[int(rng.integers(3))] / 255.0, rng, 0.02),
+            iris=jittered(
+                np.array([(70, 46, 30), (60, 84, 110), (74, 90, 60)])[int(rng.integers(3))] / 255.0, rng, 0.02
+            ),
             lips=np.clip(skin * np.array([0.88, 0.62, 0.6]) + (0.08 if feminine else 0.0) * np.array([1, 0, 0]), 0, 1),
             cap=pick(CLOTH, rng),
         )
@@ -105,7 +109,7 @@ class Face:
             colour[cropped] = self.hair * 0.95
         return np.clip(colour, 0, 1)
 
-    def face_free(self, longitude: Array, t: Array) -> Array:
+    def face_free(self, longitude: Array, t: Array) -> Mask:
         """Where no hair grows: the face between hairline and sideburns, and the neck below the nape."""
         side = np.abs(longitude)
         temple = np.interp(side, [0.0, 0.75, 1.15, 1.55, 1.9, np.pi], [0, 0.015, 0.06, 0.32, 0.52, 0.6])
@@ -115,7 +119,7 @@ class Face:
             temple = np.interp(side, [0.0, 0.7, 1.2, 1.7, np.pi], [0, 0.02, 0.1, 0.45, 0.62])
         return t > self.hairline + temple + 0.03 * np.sin(3 * (longitude - self.parting))
 
-    def keeps_hair(self, longitude: Array, t: Array) -> Array:
+    def keeps_hair(self, longitude: Array, t: Array) -> Mask:
         """Where the hair solid exists."""
         if self.style == "cap":
             return t < np.interp(np.abs(longitude), [0, 1.2, np.pi], [0.27, 0.36, 0.46])

@@ -181,7 +181,7 @@ class Skeleton:
         """Turn every joint as the pose says."""
         h = build.height
         leg = 0.245 * h * build.legs
-        trunk = 0.325 * h * (1.3 - 0.3 * build.legs)
+        trunk = 0.318 * h * (1.3 - 0.3 * build.legs)
         down = np.array([0.0, -1.0, 0.0])
         body = about_y(pose.yaw)
         torso = body @ about_z(pose.sway) @ about_x(pose.lean)
@@ -190,13 +190,13 @@ class Skeleton:
         frames = {"torso": torso, "head": head, "pelvis": body}
         joints["neck"] = torso @ np.array([0.0, trunk, -0.004 * h])
         joints["crotch"] = torso @ np.array([0.0, -0.055 * h, 0.0])
-        joints["nape"] = joints["neck"] + torso @ np.array([0.0, 0.030 * h, 0.002 * h])
+        joints["nape"] = joints["neck"] + torso @ np.array([0.0, 0.023 * h, 0.002 * h])
         joints["skull"] = joints["nape"] + head @ np.array([0.0, 0.018 * h, 0.012 * h])
         joints["chin"] = joints["skull"] + head @ np.array([0.0, -0.005 * h, 0.008 * h])
         joints["crown"] = joints["skull"] + head @ np.array([0.0, 0.126 * h, -0.004 * h])
         for side, sign in (("r", -1.0), ("l", 1.0)):
             arm, thigh = pose.arms[side], pose.legs[side]
-            joints[f"{side}_shoulder"] = joints["neck"] + torso @ np.array([sign * build.shoulder, -0.012 * h, 0.0])
+            joints[f"{side}_shoulder"] = joints["neck"] + torso @ np.array([sign * build.shoulder, -0.031 * h, 0.0])
             upper = torso @ about_z(sign * arm.abduct) @ about_x(-arm.flex) @ about_y(-sign * arm.twist)
             fore = upper @ about_x(-arm.elbow)
             joints[f"{side}_elbow"] = joints[f"{side}_shoulder"] + upper @ down * 0.172 * h
@@ -216,10 +216,26 @@ class Skeleton:
         return cls(joints, frames)
 
 
-OPENPOSE = (
-    "nose neck r_shoulder r_elbow r_wrist l_shoulder l_elbow l_wrist r_hip r_knee r_ankle l_hip l_knee l_ankle "
-    "r_eye l_eye r_ear l_ear"
-).split()
+OPENPOSE = [
+    "nose",
+    "neck",
+    "r_shoulder",
+    "r_elbow",
+    "r_wrist",
+    "l_shoulder",
+    "l_elbow",
+    "l_wrist",
+    "r_hip",
+    "r_knee",
+    "r_ankle",
+    "l_hip",
+    "l_knee",
+    "l_ankle",
+    "r_eye",
+    "l_eye",
+    "r_ear",
+    "l_ear",
+]
 """The 18 joints in OpenPose's order; r is the subject's right."""
 
 

@@ -87,7 +87,9 @@ def write(
     if images_per_identity < 2:
         raise BadInput(f"images_per_identity={images_per_identity} is too few: everyone is seen by 2 cameras or more.")
     if not 1 <= identities <= 990:
-        raise BadInput(f"identities={identities} must lie in 1 ... 990, since there are 1501 numbers for train and test.")
+        raise BadInput(
+            f"identities={identities} must lie in 1 ... 990, since there are 1501 numbers for train and test."
+        )
     for name in (TRAIN, TEST, QUERY):
         (directory / name).mkdir(parents=True)
         if truth:
@@ -184,7 +186,7 @@ def _camera(seed: int, number: int) -> Camera:
         street=Street.sample(rng),
         azimuth=float(rng.choice([-1, 1]) * rng.uniform(0.4, 1.1)),
         pitch=float(rng.uniform(0.04, 0.2)),
-        gain=rng.normal(1.0, 0.06) * rng.normal(1.0, 0.035, 3),
+        gain=rng.normal(1.0, 0.06) * rng.normal(1.0, 0.025, 3),
         # The sixth camera of the real set has a lower resolution than the others.
         softness=float(rng.uniform(0.25, 0.5) if number < CAMERAS else 0.75),
         noise=float(rng.uniform(0.8, 2.4)),
@@ -216,31 +218,27 @@ def _take(directory: Path, seed: int, height: int, width: int, truth: bool, shot
     return drawing.keypoints
 
 
-def _exposed(
-    drawing: Drawing, camera: Camera, rng: np.random.Generator
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def _exposed(drawing: Drawing, camera: Camera, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """The picture with and without the person as the camera records it: exposure, softness, and one and the same noise."""
     gain = (camera.gain * rng.normal(1.0, 0.05)).astype(np.float32)
     softness = camera.softness * drawing.image.shape[0] / 128
     noise = rng.normal(0, camera.noise, drawing.image.shape).astype(np.float32)
     image, background = (
-        np.clip(cv2.GaussianBlur(plain.astype(np.float32) * gain, (0, 0), softness) + noise + 0.5, 0, 255).astype(np.uint8)
+        np.clip(cv2.GaussianBlur(plain.astype(np.float32) * gain, (0, 0), softness) + noise + 0.5, 0, 255).astype(
+            np.uint8
+        )
         for plain in (drawing.image, drawing.background)
     )
     return image, background
 
 
-def _write_lists(
-    directory: Path, shots: list[Shot], keypoints: dict[str, NDArray[np.floating]], seed: int
-) -> None:
+def _write_lists(directory: Path, shots: list[Shot], keypoints: dict[str, NDArray[np.floating]], seed: int) -> None:
     """The keypoint files and the pair files."""
     for side, folder in (("train", TRAIN), ("test", TEST)):
         rows = ["name:keypoints_y:keypoints_x"]
         people: dict[str, list[str]] = defaultdict(list)
         for shot in sorted((shot for shot in shots if shot.folder == folder), key=lambda shot: shot.name):
-            found = [
-                (round(y), round(x)) if visible else _MISSING for x, y, visible in keypoints[shot.key].tolist()
-            ]
+            found = [(round(y), round(x)) if visible else _MISSING for x, y, visible in keypoints[shot.key].tolist()]
             ys, xs = (list(column) for column in zip(*found, strict=True))
             rows.append(f"{shot.name}: {json.dumps(ys)}: {json.dumps(xs)}")
             if not shot.spoilt and all(found[joint] != _MISSING for joint in (2, 5, 8, 11)):

@@ -17,7 +17,7 @@ Bag = Literal["none", "backpack", "shoulder"]
 
 SHOES = np.array(
     [(24, 24, 26), (70, 48, 36), (226, 226, 226), (120, 122, 128), (40, 60, 110), (170, 40, 46), (190, 160, 118)],
-    dtype=float,
+    dtype=np.float32,
 ) / 255  # fmt: skip
 
 
@@ -78,7 +78,8 @@ class Outfit:
             bottom = "shorts"
         cloth = _bottom_cloth(rng, bottom)
         top = _top(rng, bottom, cloth)
-        leg = {"trousers": 1.93, "shorts": rng.uniform(0.45, 1.05), "skirt": rng.uniform(0.65, 1.15)}
+        bags: list[Bag] = ["none", "backpack", "shoulder"]
+        leg = {"trousers": rng.uniform(1.9, 2.1), "shorts": rng.uniform(0.45, 1.05), "skirt": rng.uniform(0.65, 1.15)}
         shoes = pick(SHOES, rng)
         boots = bottom != "shorts" and rng.random() < 0.18
         return cls(
@@ -95,7 +96,7 @@ class Outfit:
             shaft=float(rng.uniform(1.2, 1.7)) if boots else float(rng.uniform(1.75, 2.0)),
             socks=shoes if boots else np.full(3, 0.9 if rng.random() < 0.6 else 0.15),
             tights=pick(CLOTH[:7], rng) if womenswear and rng.random() < 0.35 else None,
-            bag=("none", "backpack", "shoulder")[int(rng.choice(3, p=[0.58, 0.24, 0.18]))],  # type: ignore[arg-type]
+            bag=bags[int(rng.choice(3, p=[0.58, 0.24, 0.18]))],
             bag_colour=pick(CLOTH, rng, unlike=top.fabric.base),
             bag_side=1.0 if rng.random() < 0.5 else -1.0,
         )
@@ -126,7 +127,7 @@ def _top(rng: np.random.Generator, bottom: Bottom, cloth: Fabric) -> Top:
         fabric=fabric,
         sleeve=sleeve,
         sleeve_fabric=Fabric.sample(rng, patterns={"plain": 0.8, "hoops": 0.2}) if raglan else fabric,
-        hem=1.0 if bottom == "dress" else float(rng.uniform(0.7, 0.97)),
+        hem=1.0 if bottom == "dress" else float(rng.uniform(0.7, 0.92)),
         neckline=necklines[int(rng.choice(5, p=chances))],
         loose=float(rng.uniform(0.003, 0.016)) + (0.012 if jacket else 0.0),
         opening=float(rng.uniform(0.25, 0.75)) if jacket and rng.random() < 0.6 else 0.0,
@@ -179,9 +180,7 @@ class Wardrobe:
             strap = (np.abs(np.abs(longitude) - 0.62) < 0.11) & (t < 0.45)
             colour[strap] = o.bag_colour * 0.8
         if o.bag == "shoulder":
-            front = np.abs(longitude) < np.pi / 2
-            across = np.where(front, x, np.sign(x) * (np.pi * 0.13 - np.abs(x))) * o.bag_side
-            colour[np.abs(across - (0.62 * t - 0.16) * 0.55) < 0.018] = o.bag_colour * 0.7
+            colour[np.abs(0.165 * np.sin(longitude) * o.bag_side - 0.34 * t + 0.09) < 0.018] = o.bag_colour * 0.7
         return colour
 
     def _neck_depth(self, longitude: Array) -> Array:
@@ -191,7 +190,7 @@ class Wardrobe:
         )
         if self.outfit.top.sleeve < 0.1:
             depth, width = max(depth, 0.12), 1.1
-        return depth * np.clip(1 - np.abs(longitude) / width, 0, 1) ** 0.7
+        return depth * np.clip(1 - np.abs(longitude) / width, 0, 1)
 
     def _printed(self, longitude: Array, t: Array, x: Array, y: Array) -> Array:
         """The top's cloth with the prints on chest and back."""
@@ -241,8 +240,6 @@ class Wardrobe:
         covered = along < (o.leg if o.bottom in ("trousers", "shorts") else 0.35)
         cloth = o.cloth.colour(x, y + 0.6 + first * 0.43)
         cloth[np.abs(along - o.leg) < 0.035] *= 0.82
-        if first == 1.0:
-            cloth[along < 1.05] *= 0.93
         colour[covered] = cloth[covered]
         if o.shaft < 1.73:
             colour[along > o.shaft] = o.shoes

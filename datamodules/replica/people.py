@@ -94,8 +94,8 @@ def framed(
     view = View(1.0, (0.0, 0.0), pitch)
     points = np.stack(list(Skeleton.of(identity.build, pose).joints.values()))
     seen = view.project(points)[:, :2]
-    margin = 0.02 * identity.build.height
-    low, high = seen.min(axis=0) - [3.5 * margin, margin], seen.max(axis=0) + [3.5 * margin, margin]
+    flesh = 0.02 * identity.build.height * np.array([3.5, 1.0])
+    low, high = seen.min(axis=0) - flesh, seen.max(axis=0) + flesh
     scale = min(fill * height / (high[1] - low[1]), 0.98 * max(fill, 0.9) * width / (high[0] - low[0]))
     middle = scale * (low + high) / 2
     x = (width - 1) / 2 - middle[0] + shift[0] * width
@@ -123,20 +123,20 @@ def draw(
     skeleton = Skeleton.of(identity.build, pose)
     fine = view.magnified(samples)
     depth, owner, hits = rasterise(identity.dresser.tubes(skeleton), fine, (height * samples, width * samples))
-    colour, part, uv = _painted(hits, owner, depth, light, fine)
+    colour, uv = _painted(hits, owner, _creases(depth, fine, samples), light, samples)
     alpha = (owner > 0).astype(np.float32)
     size = (width, height)
     cover = cv2.resize(alpha, size, interpolation=cv2.INTER_AREA)[..., None]
     person = cv2.resize(colour, size, interpolation=cv2.INTER_AREA)
     ground = background.astype(np.float32) / 255 * _ground_shadow(skeleton, view, light, (height, width))[..., None]
     middle = slice(samples // 2, None, samples)
-    part = part[middle, middle]
+    part = np.array([0, *(hit.tube.part for hit in hits)], np.uint8)[owner[middle, middle]]
     return Drawing(
         image=_bytes(person + (1 - cover) * ground),
         background=_bytes(ground),
         silhouette=(part > 0).astype(np.uint8),
         part=part,
-        uv=uv[middle, middle].astype(np.float16),
+        uv=uv,
         keypoints=_keypoints(identity.build, skeleton, view, part, depth[middle, middle]),
     )
 
@@ -146,33 +146,38 @@ def _bytes(image: Array) -> NDArray[np.uint8]:
 
 
 def _painted(
-    hits: list[Hit], owner: NDArray[np.uint8], depth: Array, light: Light, view: View
-) -> tuple[Array, NDArray[np.uint8], Array]:
-    """Colours (lit, 0 where nobody is), part numbers and surface coordinates of every sample."""
+    hits: list[Hit], owner: NDArray[np.uint8], crease: Array, light: Light, samples: int
+) -> tuple[Array, Array]:
+    """Colours of every sample (lit, 0 where nobody is); surface coordinates of the middle sample of every pixel."""
+    height, width = owner.shape[0] // samples, owner.shape[1] // samples
     colour = np.zeros((owner.size, 3), np.float32)
-    part = np.zeros(owner.size, np.uint8)
-    uv = np.zeros((owner.size, 2), np.float32)
-    crease = _creases(depth, view).ravel()
-    towards = light.direction
+    uv = np.zeros((height * width, 2), np.float16)
+    pixels = np.full(owner.shape, -1, np.int32)
+    pixels[samples // 2 :: samples, samples // 2 :: samples] = np.arange(height * width).reshape(height, width)
+    pixel, crease = pixels.ravel(), crease.ravel()
+    towards = light.direction.astype(np.float32)
     for index, hit in enumerate(hits):
         seen = surface(hit, index, owner)
         if seen is None:
             continue
-        lambert = np.clip(seen.normal @ towards, 0, 1)
-        shade = light.ambient + (1.12 - light.ambient) * lambert - 0.12 * (1 - seen.normal[:, 2])
-        colour[seen.pixels] = np.clip(seen.colour * (shade * crease[seen.pixels])[:, None], 0, 1)
-        part[seen.pixels] = hit.tube.part
-        uv[seen.pixels] = seen.uv
-    shape = owner.shape
-    return colour.reshape(*shape, 3), part.reshape(shape), uv.reshape(*shape, 2)
+        shade = np.clip(towards @ seen.normal, 0, 1) * np.float32(1.12 - light.ambient)
+        shade += np.float32(light.ambient - 0.12) + np.float32(0.12) * seen.normal[2]
+        colour[seen.pixels] = seen.colour * (shade * crease[seen.pixels])[:, None]
+        target = pixel[seen.pixels]
+        middle = np.flatnonzero(target >= 0)
+        uv[target[middle], 0] = seen.around[middle]
+        uv[target[middle], 1] = seen.along[middle]
+    np.clip(colour, 0, 1, out=colour)
+    return colour.reshape(*owner.shape, 3), uv.reshape(height, width, 2)
 
 
-def _creases(depth: Array, view: View) -> Array:
+def _creases(depth: Array, view: View, samples: int) -> Array:
     """Factor below 1 where nearer parts stand beside a pixel and take its light."""
-    reach = 2 * max(1, round(0.03 * view.scale)) + 1
-    near = np.where(np.isfinite(depth), depth, -0.6).astype(np.float32)
-    around = cv2.blur(near, (reach, reach))
-    return 1 - np.clip(2.2 * (around - near), 0, 0.38)
+    near = np.maximum(depth, np.float32(-0.6))
+    coarse = near[samples // 2 :: samples, samples // 2 :: samples]
+    reach = 2 * max(1, round(0.03 * view.scale / samples)) + 1
+    around = cv2.resize(cv2.blur(coarse, (reach, reach)), depth.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return 1 - np.clip(np.float32(2.2) * (around - near), 0, np.float32(0.38))
 
 
 def _ground_shadow(skeleton: Skeleton, view: View, light: Light, shape: tuple[int, int]) -> Array:

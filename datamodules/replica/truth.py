@@ -1,9 +1,10 @@
-"""The truth that only a replica knows: silhouettes, clean backgrounds, and which pixel shows which place of the body."""
+"""The truth that only a replica knows: silhouettes, clean backgrounds, which pixel shows which place of the body."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +34,10 @@ def read(path: str | Path) -> Truth:
         with np.load(path, allow_pickle=False) as stored:
             return Truth(**{name: stored[name] for name in Truth.__dataclass_fields__})
     except FileNotFoundError:
-        raise BadInput(f"{path} does not exist: only replicas have a truth/ folder; write one with truth=true.") from None
-    except (KeyError, ValueError, OSError, EOFError) as error:
+        raise BadInput(
+            f"{path} does not exist: only replicas have a truth/ folder; write one with truth=true."
+        ) from None
+    except (KeyError, ValueError, TypeError, OSError, EOFError, BadZipFile) as error:
         raise BadInput(f"{path} is not the truth of a replica's picture ({error}); write the replica again.") from error
 
 
@@ -60,10 +63,8 @@ def correspondence(
         rows, columns = np.nonzero(part_b == number)
         places = _unrolled(uv_b[rows, columns])
         tree = cKDTree(places)
-        if len(places) > 1:
-            spacing = float(np.percentile(tree.query(places, k=2)[0][:, 1], 75))
-        else:
-            spacing = 0.1
+        # A part that shows a single pixel has no neighbours: a tenth of the part is taken as its reach.
+        spacing = float(np.percentile(tree.query(places, k=2)[0][:, 1], 75)) if len(places) > 1 else 0.1
         wanted = part_a == number
         distance, nearest = tree.query(_unrolled(uv_a[wanted]), distance_upper_bound=max(reach * spacing, 1e-4))
         visible = np.isfinite(distance)
