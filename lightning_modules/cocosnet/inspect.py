@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import pickle
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,6 +150,8 @@ def load(path: str) -> tuple[CoCosNet, Any]:
     """The translator and the data of a checkpoint of this project, in which the method is CoCosNet."""
     if not Path(path).is_file():
         raise BadInput(f"{path}: there is no such checkpoint")
+    if not zipfile.is_zipfile(path):
+        raise BadInput(f"{path} cannot be read as a checkpoint: it is none, or was cut off")
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:

@@ -402,3 +402,21 @@ def read_release(folder: str | Path, epoch: str = "latest", kinds: tuple[str, ..
             raise BadInput(f"{path} is not a bare state dict of tensors, as CoCosNet's published files are.")
         states[kind] = dict(state)
     return states
+
+
+NETWORKS = {"Corr": "correspondence", "G": "generator", "D": "discriminator"}
+"""Official network -> attribute of `CoCosNet`."""
+
+
+def load_into(module: nn.Module, networks: Mapping[str, Mapping[str, Tensor]]) -> list[Report]:
+    """Take over official state dicts, by official name, into a `CoCosNet`: what `read_release` gives, or some of it.
+
+    Raises:
+        BadInput: a name that is none of the three, or a state dict that does not fit to the last entry.
+    """
+    unknown = sorted(networks.keys() - NETWORKS.keys())
+    if unknown:
+        raise BadInput(f"CoCosNet has no network {unknown[0]!r}, only {', '.join(NETWORKS)}")
+    return [
+        load_state(module.get_submodule(NETWORKS[kind]), state, f"the given {kind}") for kind, state in networks.items()
+    ]

@@ -10,6 +10,7 @@ from lightning_modules.cocosnet import official
 from lightning_modules.cocosnet.correspondence import CorrespondenceNetwork
 from lightning_modules.cocosnet.discriminator import MultiscaleDiscriminator
 from lightning_modules.cocosnet.generator import SpadeGenerator
+from tests.lightning_modules.cocosnet.test_module import drawn, made
 
 SMALL = {"semantic_nc": 5, "ngf": 4, "ndf": 8, "PONO": True, "PONO_C": True, "maskmix": True, "use_attention": True}
 
@@ -114,3 +115,17 @@ def test_loss_flags_become_weights():
     assert given["weights"]["self_warp"] == 100
     assert given["perceptual_layer"] == "r42"
     assert given["gan_mode"] == "lsgan"
+
+
+def test_a_release_fills_a_module_and_gives_the_same_image(tmp_path):
+    released, mine = made(), made()
+    for kind, name in official.NETWORKS.items():
+        network = getattr(released, name)
+        torch.nn.init.normal_(next(network.parameters()))
+        torch.save(official.to_official(network), tmp_path / f"latest_net_{kind}.pth")
+    reports = official.load_into(mine, official.read_release(tmp_path, kinds=("Corr", "G", "D")))
+    assert [report.ignored for report in reports] == [{}, {}, {}]
+    with torch.inference_mode():
+        assert torch.equal(mine.eval().translate(drawn()), released.eval().translate(drawn()))
+    with pytest.raises(BadInput, match="no network 'E'"):
+        official.load_into(mine, {"E": {}})
