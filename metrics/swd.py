@@ -6,6 +6,7 @@ their own with a fixed seed, the same for both sets, so that a value is a functi
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -86,8 +87,14 @@ def normalise(descriptors: Tensor) -> Tensor:
 
 def sliced_distance(a: Tensor, b: Tensor, directions: Tensor) -> Tensor:
     """Mean over directions of the 1-d Wasserstein distance: (M, D), (M, D), (D, R) with unit columns -> scalar."""
-    projected_a, projected_b = (a @ directions).sort(dim=0).values, (b @ directions).sort(dim=0).values
-    return (projected_a - projected_b).abs().mean()
+    return (_sorted(directions.T @ a.T) - _sorted(directions.T @ b.T)).abs().mean()
+
+
+def _sorted(rows: Tensor) -> Tensor:
+    """Each row in ascending order. On a processor NumPy's sort is several times faster than torch's."""
+    if rows.device.type == "cpu":
+        return torch.from_numpy(np.sort(rows.numpy(), axis=1))
+    return rows.sort(dim=1).values
 
 
 def sliced_wasserstein(generated: Tensor, real: Tensor, seed: int = 0, chunk: int = 256) -> list[float]:
