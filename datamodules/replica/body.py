@@ -53,7 +53,7 @@ class Dresser:
         """All solids, in space."""
         tubes = [self._trunk(skeleton), *self._head(skeleton)]
         for side in SIDES:
-            tubes += self._limb(skeleton, side)
+            tubes += [*self._arm(skeleton, side), *self._leg(skeleton, side)]
         if self.outfit.bottom in ("skirt", "dress"):
             tubes.append(self._skirt(skeleton))
         if self.outfit.bag != "none":
@@ -88,11 +88,11 @@ class Dresser:
         width = profile(
             (0.0, 0.062), (0.02, 0.078), (0.045, shoulder * 0.68), (0.075, shoulder * 0.96), (0.12, shoulder * 1.03),
             (0.25, shoulder * 0.94), (0.36, 0.158 - 0.012 * f), (0.58, waist), (0.8, hips), (0.9, hips * 0.93),
-            (1.0, hips * 0.5),
+            (1.0, hips * 0.72),
         )  # fmt: skip
         depth = profile(
             (0.0, 0.056), (0.06, 0.075), (0.2, 0.105), (0.32, 0.115 + 0.012 * f), (0.58, 0.098 + 0.10 * heavy),
-            (0.79, 0.118), (0.88, 0.1), (1.0, 0.04),
+            (0.79, 0.118), (0.9, 0.108), (1.0, 0.07),
         )  # fmt: skip
         bend = profile(
             (0.0, -0.004),
@@ -209,46 +209,54 @@ class Dresser:
             tubes.append(Tube(PART["brim"], brow, tip, across, up, width, thin, face.paint_brim, (0.0, 0.008)))
         return tubes
 
-    def _limb(self, skeleton: Skeleton, side: str) -> list[Tube]:
-        """An arm and a leg with what covers them."""
-        u, o, wear = self.unit, self.outfit, self.wear
+    def _arm(self, skeleton: Skeleton, side: str) -> list[Tube]:
+        """Upper arm, forearm and hand, in the sleeve."""
+        u, top, wear, t = self.unit, self.outfit.top, self.wear, STATIONS
         slim = 1.0 - 0.13 * self.build.curves
-        sleeve = o.top.loose + 0.002
-        t = STATIONS
-        upper = (
-            self._curve((0, 0.047 * slim), (0.15, 0.052 * slim), (0.4, 0.049 * slim), (1, 0.039 * slim))
-            + sleeve * (t < o.top.sleeve) * u
-        )
+        sleeve = (top.loose + 0.002) * u
+        upper = self._curve((0, 0.047 * slim), (0.15, 0.052 * slim), (0.4, 0.049 * slim), (1, 0.039 * slim))
+        upper = upper + sleeve * (t < top.sleeve)
         fore = self._curve((0, 0.039 * slim), (0.25, 0.041 * slim), (1, 0.027 * slim))
-        fore = fore + 0.8 * sleeve * (t + 1 < o.top.sleeve) * u
+        fore = fore + 0.8 * sleeve * (t + 1 < top.sleeve)
         palm = self._curve((0, 0.026), (0.35, 0.04), (0.75, 0.036), (1, 0.022), thick=False)
         flat = self._curve((0, 0.02), (0.5, 0.02), (1, 0.014), thick=False)
+        caps = (upper[0] * 0.42, upper[-1])
+        names = [f"{side}_{name}" for name in ("shoulder", "elbow", "wrist", "fingers", "upper_arm", "forearm", "hand")]
+        shoulder, elbow, wrist, fingers, upper_arm, forearm, hand = names
+        return [
+            self._bone(skeleton, upper_arm, (shoulder, elbow), upper_arm, (upper, upper), wear.upper_arm, caps),
+            self._bone(skeleton, forearm, (elbow, wrist), forearm, (fore, fore), wear.forearm, (fore[0], 0.012)),
+            self._bone(skeleton, hand, (wrist, fingers), forearm, (flat, palm), wear.bare, (0.01, 0.02)),
+        ]
+
+    def _leg(self, skeleton: Skeleton, side: str) -> list[Tube]:
+        """Thigh, shin and foot, in trousers, boots, or out of a skirt."""
+        u, o, wear, t = self.unit, self.outfit, self.wear, STATIONS
         bottom = o.leg if o.bottom in ("trousers", "shorts") else 0.0
         ease = o.width * u * np.interp(t, [0, 0.3, 1], [0.2, 0.7, 1.0])
-        thigh = self._curve((0, 0.09), (0.25, 0.086), (0.75, 0.062), (1, 0.055)) + ease * (t < bottom)
+        thigh = self._curve((0, 0.078), (0.25, 0.084), (0.75, 0.062), (1, 0.055)) + ease * (t < bottom)
         shin = self._curve((0, 0.054), (0.3, 0.057), (0.65, 0.042), (1, 0.034))
-        shin = shin + np.interp(t, [0, 1], [1.0, 1.5]) * o.width * u * (t + 1 < bottom)
-        shin = shin + 0.006 * u * ((t + 1 > o.shaft) & (o.shaft < 1.73))
+        shin = shin + np.interp(t, [0, 1], [1.0, 1.5]) * o.width * u * (t + 1 < min(bottom, o.top_of_shoes))
+        shin = shin + 0.007 * u * (t + 1 > o.top_of_shoes)
         calf = profile((0, 0.0), (0.3, -0.012), (0.7, -0.004), (1, -0.006)) * u
         kneecap = profile((0, 0.0), (0.5, 0.008), (1, 0.002)) * u
         shoe = self._curve((0, 0.034), (0.3, 0.036), (0.7, 0.046), (1, 0.036), thick=False)
         instep = self._curve((0, 0.046), (0.25, 0.05), (0.7, 0.034), (1, 0.024), thick=False)
-        joint = lambda name: f"{side}_{name}"  # noqa: E731
-        bones: list[tuple[str, tuple[str, str], tuple[Array, Array], Paint, tuple[float, float], Array | None]] = [
-            ("upper_arm", ("shoulder", "elbow"), (upper, upper), wear.upper_arm, (upper[0] * 0.55, upper[-1]), None),
-            ("forearm", ("elbow", "wrist"), (fore, fore), wear.forearm, (fore[0], 0.012), None),
-            ("hand", ("wrist", "fingers"), (flat, palm), wear.bare, (0.01, 0.02), None),
-            ("thigh", ("hip", "knee"), (thigh, thigh * 1.06), wear.thigh, (thigh[0] * 0.8, thigh[-1]), kneecap),
-            ("shin", ("knee", "ankle"), (shin, shin * 1.05), wear.shin, (shin[0], 0.02), calf),
-            ("foot", ("heel", "toe"), (shoe, instep), wear.foot, (0.03 * u, 0.035 * u), None),
-        ]
+        names = [f"{side}_{name}" for name in ("hip", "knee", "ankle", "heel", "toe", "thigh", "shin", "foot")]
+        hip, knee, ankle, heel, toe, upper, lower, foot = names
+        deep = thigh * 1.06
+        ends = (thigh[0] * 0.8, thigh[-1])
+        # A skirt hides all but its hem's surroundings; legs that swing would otherwise pierce it.
+        hidden = o.leg - 0.12 if o.bottom in ("skirt", "dress") else -1.0
+        first: Keep | None = (lambda _, at: at > hidden) if hidden > 0 else None
+        second: Keep | None = (lambda _, at: at + 1 > hidden) if hidden > 0 else None
         return [
+            self._bone(skeleton, upper, (hip, knee), upper, (thigh, deep), wear.thigh, ends, kneecap, first),
             self._bone(
-                skeleton, joint(name), (joint(ends[0]), joint(ends[1])), joint("forearm" if name == "hand" else name),
-                shape, paint, caps, bow,
-            )
-            for name, ends, shape, paint, caps, bow in bones
-        ]  # fmt: skip
+                skeleton, lower, (knee, ankle), lower, (shin, shin * 1.05), wear.shin, (shin[0], 0.02), calf, second
+            ),
+            self._bone(skeleton, foot, (heel, toe), foot, (shoe, instep), wear.foot, (0.03 * u, 0.035 * u)),
+        ]
 
     def _skirt(self, skeleton: Skeleton) -> Tube:
         """A cone from the waist around both legs; its length is the garment's, whatever the legs do."""
@@ -262,11 +270,14 @@ class Dresser:
         length = 0.075 * u + float(np.linalg.norm(knees[0] - hips[0])) * self.outfit.leg
         end = start + (middle - start) / np.linalg.norm(middle - start) * length
         width, depth, _ = self._torso
-        leg = 0.072 * self.build.girth * u
+        leg = (0.092 - 0.018 * min(self.outfit.leg, 1.0)) * self.build.girth * u
+        hip = self.build.hip + 0.09 * self.build.girth * u
         flare = self.outfit.flare * u
         base, side = width[np.searchsorted(STATIONS, 0.8)], depth[np.searchsorted(STATIONS, 0.8)]
-        a = np.interp(STATIONS, [0, 0.25, 1], [base * 0.93, base + 0.012, max(base, apart[0] + leg) + flare])
-        b = np.interp(STATIONS, [0, 0.25, 1], [side * 0.95, side + 0.014, max(side, apart[2] + leg) + flare * 0.8])
+        a = np.interp(STATIONS, [0, 0.25, 1], [base * 0.93, max(base, hip) + 0.01, max(base, apart[0] + leg) + flare])
+        b = np.interp(
+            STATIONS, [0, 0.25, 1], [side * 0.95, side + 0.016, max(side, apart[2] + leg + 0.01) + flare * 0.8]
+        )
         return Tube(PART["skirt"], start, end, axes[:, 0], axes[:, 2], a, b, self.wear.skirt, (0.0, 0.0), length=length)
 
     def _bag(self, skeleton: Skeleton) -> Tube:

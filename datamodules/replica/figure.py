@@ -196,7 +196,7 @@ class Skeleton:
         joints["crown"] = joints["skull"] + head @ np.array([0.0, 0.126 * h, -0.004 * h])
         for side, sign in (("r", -1.0), ("l", 1.0)):
             arm, thigh = pose.arms[side], pose.legs[side]
-            joints[f"{side}_shoulder"] = joints["neck"] + torso @ np.array([sign * build.shoulder, -0.031 * h, 0.0])
+            joints[f"{side}_shoulder"] = joints["neck"] + torso @ np.array([sign * build.shoulder, -0.037 * h, 0.0])
             upper = torso @ about_z(sign * arm.abduct) @ about_x(-arm.flex) @ about_y(-sign * arm.twist)
             fore = upper @ about_x(-arm.elbow)
             joints[f"{side}_elbow"] = joints[f"{side}_shoulder"] + upper @ down * 0.172 * h

@@ -66,6 +66,11 @@ class Outfit:
     bag_colour: Array
     bag_side: float
 
+    @property
+    def top_of_shoes(self) -> float:
+        """Where boots end on the leg; beyond the ankle for low shoes."""
+        return self.shaft if self.shaft < 1.73 else 3.0
+
     @classmethod
     def sample(cls, rng: np.random.Generator, build: Build) -> Outfit:
         """Clothes that go together often enough."""
@@ -241,8 +246,7 @@ class Wardrobe:
         cloth = o.cloth.colour(x, y + 0.6 + first * 0.43)
         cloth[np.abs(along - o.leg) < 0.035] *= 0.82
         colour[covered] = cloth[covered]
-        if o.shaft < 1.73:
-            colour[along > o.shaft] = o.shoes
+        colour[along > o.top_of_shoes] = o.shoes
         return colour
 
     def thigh(self, longitude: Array, t: Array, x: Array, y: Array) -> Array:
@@ -257,7 +261,7 @@ class Wardrobe:
         """A shoe: the sole lies below (the foot's front is its top)."""
         o = self.outfit
         colour = np.where((np.abs(longitude) > 1.95)[:, None], o.sole, o.shoes)
-        laces = (np.abs(longitude) < 0.6) & (t > 0.3) & (t < 0.62) & (luminance(o.shoes) < 0.8) & (o.shaft > 1.73)
+        laces = (np.abs(longitude) < 0.6) & (t > 0.3) & (t < 0.62) & (luminance(o.shoes) < 0.8) & (o.top_of_shoes > 2)
         colour[laces] = colour[laces] * 0.6 + 0.35
         return colour
 
