@@ -7,7 +7,7 @@ dataset makes each item's own generator: no worker has a state, and an item is t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -35,6 +35,11 @@ class KeyedBatchSampler:
         self.epoch = 0
         self.skip = 0
         """Batches at the beginning of the next pass that are left out."""
+
+    @property
+    def sampler(self) -> Self:
+        """Itself: Lightning tells the epoch to the `sampler` of a batch sampler, and to nothing else."""
+        return self
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order comes next."""

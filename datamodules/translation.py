@@ -36,6 +36,9 @@ STAGES: dict[str | None, tuple[Split, ...]] = {
     None: ("train", "val", "test"),
 }
 
+_REMEDY: dict[str, str] = {"val": "; raise data.val_fraction"}
+"""What to do about a split that is too small."""
+
 
 class TranslationDataModule(pl.LightningDataModule, ABC):
     """Pairs of (an appearance, a structure) from a dataset.
@@ -163,12 +166,11 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
         for split in (self.test_split,) if stage == "test" else STAGES[stage]:
             if split not in self.datasets:
                 self.datasets[split] = self._set_up(split)
-        if self.trainer is not None and self.datasets.get("train") is not None:
-            self._training_batches()
+        if "train" in STAGES[stage]:
+            self._check_training_batches()
 
     def train_dataloader(self) -> KeyedLoader:
         """Full batches in a new order each epoch; see `keyed_loader`."""
-        self._training_batches()
         return self._loader("train", self.batch_size)
 
     def val_dataloader(self) -> KeyedLoader | list[Any]:
@@ -262,6 +264,7 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
         if len(pairs) == 0:
             raise BadInput(
                 f"the {split} split of {self.root} has {len(table)} images but no pair for data.pairing={self.pairing}"
+                f"{_REMEDY.get(split, '')}"
             )
         log.info("%s: %d pairs of %d images in %s", split, len(pairs), len(table), self.root)
         train = split == "train"
@@ -321,6 +324,7 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
             if len(rows) < 2:
                 raise BadInput(
                     f"data.pairing=random needs two images, the {split} split of {self.root} has {len(rows)}"
+                    f"{_REMEDY.get(split, '')}"
                 )
             return Pairs(rows, rows, drawn="sources")
         if self.pairing == "reference":
@@ -335,7 +339,7 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
             empty = "X" if len(x) == 0 else "Y"
             raise BadInput(
                 f"domain {empty} has no images in the {split} split of {self.root} "
-                f"({len(x)} in X, {len(y)} in Y): data.pairing=domains needs both"
+                f"({len(x)} in X, {len(y)} in Y): data.pairing=domains needs both{_REMEDY.get(split, '')}"
             )
         longer = np.arange(max(len(x), len(y)))
         x = x[longer % len(x)]
@@ -348,16 +352,14 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
             return 1, 0, 1
         return self.trainer.world_size, self.trainer.global_rank, max(1, self.trainer.num_devices)
 
-    def _training_batches(self) -> int:
+    def _check_training_batches(self) -> None:
         world_size, _, _ = self._processes()
         pairs = len(self._dataset("train"))
-        batches = pairs // (self.batch_size * world_size)
-        if batches == 0:
+        if pairs < self.batch_size * world_size:
             raise BadInput(
                 f"the train split has {pairs} pairs, fewer than one batch of {self.batch_size} on each of {world_size} "
                 f"processes: lower data.batch_size"
             )
-        return batches
 
     def _workers(self) -> int:
         if self.num_workers is not None:

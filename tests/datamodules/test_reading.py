@@ -1,0 +1,142 @@
+"""Image files as they are found: what carries meaning is converted, what does not is refused in one sentence."""
+
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from datamodules.reading import Unreadable, list_images, read_labels, read_picture, scan
+from tests.datamodules.conftest import paint
+
+GREY = np.array([[0, 100], [200, 255]], np.uint8)
+
+
+def saved(path, pixels, mode=None, **options):
+    Image.fromarray(pixels, mode).save(path, **options) if mode else Image.fromarray(pixels).save(path, **options)
+    return str(path)
+
+
+def test_greyscale_becomes_three_equal_channels(tmp_path):
+    assert (read_picture(saved(tmp_path / "a.png", GREY)) == GREY[..., None]).all()
+
+
+def test_transparency_is_laid_over_white(tmp_path):
+    pixels = np.array([[[10, 20, 30, 255], [10, 20, 30, 0]]], np.uint8)
+    assert read_picture(saved(tmp_path / "a.png", pixels)).tolist() == [[[10, 20, 30], [255, 255, 255]]]
+
+
+def test_16_bits_are_scaled_and_not_cut_off(tmp_path):
+    path = saved(tmp_path / "a.png", np.array([[0, 257, 32896, 65535]], np.uint16))
+    assert read_picture(path)[..., 0].tolist() == [[0, 1, 128, 255]]
+
+
+def test_a_palette_is_looked_up_also_its_transparent_entry(tmp_path):
+    image = Image.fromarray(np.array([[0, 1]], np.uint8), "P")
+    image.putpalette([255, 0, 0, 0, 255, 0])
+    image.save(tmp_path / "a.png", transparency=1)
+    assert read_picture(str(tmp_path / "a.png")).tolist() == [[[255, 0, 0], [255, 255, 255]]]
+
+
+def test_cmyk_becomes_rgb(tmp_path):
+    picture = read_picture(str(paint(tmp_path / "a.jpg", mode="CMYK", quality=95)))
+    expected = read_picture(str(paint(tmp_path / "b.png")))
+    assert np.abs(picture.astype(int) - expected).mean() < 6
+
+
+def test_one_bit_per_pixel_becomes_black_and_white(tmp_path):
+    assert set(np.unique(read_picture(str(paint(tmp_path / "a.png", mode="1"))))) == {0, 255}
+
+
+def test_a_camera_that_was_held_upright_is_turned(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert read_picture(str(paint(tmp_path / "a.jpg", size=(20, 30), exif=exif))).shape == (30, 20, 3)
+
+
+def test_label_maps_keep_their_indices_in_every_form_that_holds_them(tmp_path):
+    indices = np.array([[0, 7], [150, 255]], np.uint8)
+    with_palette = Image.fromarray(indices, "P")
+    with_palette.putpalette(list(range(256)) * 3)
+    with_palette.save(tmp_path / "palette.png")
+    for path in (
+        saved(tmp_path / "grey.png", indices),
+        str(tmp_path / "palette.png"),
+        saved(tmp_path / "sixteen.png", indices.astype(np.uint16)),
+        saved(tmp_path / "equal_channels.png", np.dstack([indices] * 3)),
+    ):
+        assert read_labels(path).tolist() == indices.tolist(), path
+
+
+def test_a_coloured_label_map_is_refused(tmp_path):
+    with pytest.raises(Unreadable, match="is no label map: it has colours"):
+        read_labels(str(paint(tmp_path / "a.png")))
+
+
+BROKEN = {
+    "empty": (lambda whole: b"", r"is empty \(0 bytes\)|is not an image"),
+    "truncated": (lambda whole: whole[: len(whole) // 2], "is damaged"),
+    "mistaken": (lambda whole: b"<html>404</html>", "is not an image"),
+}
+
+
+@pytest.mark.parametrize("extension", ["jpg", "png", "webp", "bmp", "tif", "gif"])
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_file_that_cannot_be_read_is_found_before_training_and_named_when_read(kind, extension, tmp_path):
+    path = paint(tmp_path / f"a.{extension}", size=(60, 80))
+    spoil, reason = BROKEN[kind]
+    path.write_bytes(spoil(path.read_bytes()))
+    found = scan([str(path)])
+    assert list(found.faults) == [0], "the scan must find it"
+    with pytest.raises(Unreadable, match=rf"a\.{extension} ({reason})"):
+        read_picture(str(path))
+
+
+def test_a_scan_tells_sizes_and_lets_whole_files_pass(tmp_path):
+    paths = [
+        str(paint(tmp_path / f"{i}.{kind}", size=(9, 7 + i))) for i, kind in enumerate(["jpg", "png", "webp", "bmp"])
+    ]
+    with Path(paths[0]).open("ab") as file:  # what some cameras append
+        file.write(bytes(4096))
+    found = scan(paths)
+    assert found.faults == {}
+    assert found.sizes.tolist() == [[9, 7], [9, 8], [9, 9], [9, 10]]
+
+
+def test_a_scan_explains_what_is_missing(tmp_path):
+    (tmp_path / "link.jpg").symlink_to(tmp_path / "gone.jpg")
+    (tmp_path / "folder.jpg").mkdir()
+    faults = scan([str(tmp_path / name) for name in ("none.jpg", "link.jpg", "folder.jpg")]).faults
+    assert faults == {
+        0: "does not exist",
+        1: "is a symbolic link to a file that does not exist",
+        2: "is a folder",
+    }
+
+
+def test_listing_knows_images_by_extension_and_follows_links_once(tmp_path):
+    for name in ("b.JPG", "ä ö/c.Jpeg", "a.png"):
+        paint(tmp_path / name)
+    for name in ("Thumbs.db", ".DS_Store", "._a.png", "notes.txt"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "ä ö" / "round").symlink_to(tmp_path)
+    (tmp_path / "linked.png").symlink_to(tmp_path / "a.png")
+    images, others = list_images(tmp_path)
+    assert images == ["a.png", "b.JPG", "linked.png", "ä ö/c.Jpeg"]
+    assert others == ["Thumbs.db", "notes.txt"]
+    assert list_images(tmp_path, pattern="*.jp*g")[0] == ["b.JPG", "ä ö/c.Jpeg"]
+    assert list_images(tmp_path, recursive=False)[0] == ["a.png", "b.JPG", "linked.png"]
+
+
+def test_an_unreadable_file_survives_the_way_from_a_worker():
+    error = pickle.loads(pickle.dumps(Unreadable("a.jpg", "is damaged")))
+    assert (str(error), error.path) == ("a.jpg is damaged", "a.jpg")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read everything")
+def test_a_file_without_permission_is_named(tmp_path):
+    path = paint(tmp_path / "a.png")
+    path.chmod(0)
+    assert scan([str(path)]).faults == {0: "may not be read: permission denied"}
