@@ -11,9 +11,9 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
-import os
 import pkgutil
 import shutil
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -68,7 +68,7 @@ def write(name: str, directory: str | Path, **settings: Any) -> Path:
     directory = Path(directory)
     if _finished(directory, card):
         return directory
-    partial = directory.absolute().parent / f".{directory.absolute().name}.{os.getpid()}.partial"
+    partial = directory.absolute().parent / f".{directory.absolute().name}.{uuid.uuid4().hex[:8]}.partial"
     partial.mkdir(parents=True)
     try:
         known[name].write(partial, **settings)
