@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from datamodules.bad_input import BadInput
@@ -33,3 +34,26 @@ def swap_order(batch: int) -> list[int]:
 def half(batch: int) -> int:
     """How many images of a batch are reconstructed: half, rounded up."""
     return (batch + 1) // 2
+
+
+def content_picture(content: Tensor, height: int, width: int) -> Tensor:
+    """Content codes to look at: their three main components over all places of the batch as colours.
+
+    Args:
+        content: (B, C, h, w).
+
+    Returns:
+        (B, 3, height, width) in [-1, 1].
+    """
+    content = full_precision(content.detach())
+    places = content.permute(0, 2, 3, 1).flatten(0, 2)
+    places = places - places.mean(0)
+    axes = torch.linalg.eigh(places.T @ places).eigenvectors.flip(1)[:, :3]
+    # An axis has no sign of its own: the largest entry is made positive, so that pictures can be compared.
+    largest = axes.gather(0, axes.abs().argmax(0, keepdim=True))
+    components = places @ (axes * largest.sign())
+    low, high = components.amin(0), components.amax(0)
+    colours = (components - low) / (high - low).clamp_min(1e-8) * 2 - 1
+    colours = F.pad(colours, (0, 3 - colours.shape[1]))
+    picture = colours.unflatten(0, (content.shape[0], *content.shape[2:])).permute(0, 3, 1, 2)
+    return F.interpolate(picture, (height, width), mode="bilinear", align_corners=False)

@@ -11,8 +11,6 @@ from datamodules.bad_input import BadInput
 from lightning_modules.blocks.equalised import EqualLinear
 from lightning_modules.swapae.residual_block import ConvLayer, ResidualBlock
 
-WIDEST = 512
-
 
 class Discriminator(nn.Module):
     """One logit for an image of the size that the discriminator is built for.
@@ -21,11 +19,12 @@ class Discriminator(nn.Module):
     linear layer by the feature map that is really left.
     """
 
-    def __init__(self, height: int = 256, width: int = 256, capacity: float = 1.0) -> None:
+    def __init__(self, height: int = 256, width: int = 256, capacity: float = 1.0, widest: int = 512) -> None:
         """
         Args:
             height, width: of the images to judge.
-            capacity: factor on the layers' widths.
+            capacity: factor on the widths of layers that work above 8x8.
+            widest: the width of the others, and of the linear layer; at most this up to 32x32.
         """
         super().__init__()
         self.size = height, width
@@ -33,20 +32,20 @@ class Discriminator(nn.Module):
         levels = min(round(math.log2(max(height, width))), int(math.log2(min(height, width))) + 2)
         if levels < 3:
             raise BadInput(f"a discriminator of {height}x{width} images has nothing to halve: make a side at least 8")
-        widths = [self.width_at(2**level, capacity) for level in range(levels, 1, -1)]
+        widths = [self.width_at(2**level, capacity, widest) for level in range(levels, 1, -1)]
         self.from_rgb = ConvLayer(3, widths[0], 1)
         self.blocks = nn.Sequential(*(ResidualBlock(a, b) for a, b in itertools.pairwise(widths)))
-        self.final_conv = ConvLayer(widths[-1], WIDEST, 3)
+        self.final_conv = ConvLayer(widths[-1], widest, 3)
         cells = (height >> len(self.blocks)) * (width >> len(self.blocks))
-        self.head = nn.Sequential(EqualLinear(WIDEST * cells, WIDEST, activate=True), EqualLinear(WIDEST, 1))
+        self.head = nn.Sequential(EqualLinear(widest * cells, widest, activate=True), EqualLinear(widest, 1))
 
     @staticmethod
-    def width_at(size: int, capacity: float) -> int:
+    def width_at(size: int, capacity: float, widest: int) -> int:
         """The channels of the layers that work at size x size."""
         if size <= 8:
-            return WIDEST
-        width = int(min(WIDEST, 2**14 // size) * 2 * capacity)
-        return min(WIDEST, width) if size <= 32 else width
+            return widest
+        width = int(min(512, 2**14 // size) * 2 * capacity)
+        return min(widest, width) if size <= 32 else width
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, 3, height, width) -> logits (B, 1): high for real.

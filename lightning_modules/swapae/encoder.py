@@ -7,6 +7,7 @@ code, called texture code, has none. Both heads sit on one trunk.
 from __future__ import annotations
 
 import itertools
+from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -26,20 +27,25 @@ class Encoder(nn.Module):
         self,
         content_channels: int = 8,
         style_channels: int = 2048,
-        content_downsamplings: int = 4,
+        content_downsamplings: int | Literal["auto"] = 4,
         style_downsamplings: int = 2,
         capacity: float = 1.0,
         steepness: float = 2.0,
+        height: int | None = None,
+        width: int | None = None,
     ) -> None:
         """
         Args:
             content_channels: of the content code C.
             style_channels: of the style code S; no layer is wider.
-            content_downsamplings: halvings of the trunk: C has 1 / 2**this of the image's height and width.
+            content_downsamplings: halvings of the trunk: C has 1 / 2**this of the image's height and width; auto, see
+                `halvings`.
             style_downsamplings: further halvings in the style head.
             capacity, steepness: layer i is round(steepness**(5 + i) * capacity) wide.
+            height, width: of the images, for auto.
         """
         super().__init__()
+        content_downsamplings = halvings(content_downsamplings, height, width, style_downsamplings)
         widths = [
             min(style_channels, round(steepness ** (5 + i) * capacity))
             for i in range(content_downsamplings + style_downsamplings + 1)
@@ -47,7 +53,7 @@ class Encoder(nn.Module):
         self.content_channels, self.style_channels = content_channels, style_channels
         self.stride = 2**content_downsamplings
         # The style head does not pad: each of its layers needs three cells to make one.
-        self.least_size = self.stride * (2 ** (style_downsamplings + 1) - 1)
+        self.least_size = self.stride * least_cells(style_downsamplings)
         self.trunk = Trunk(widths[: content_downsamplings + 1])
         self.content_head = ContentHead(widths[content_downsamplings], content_channels)
         self.style_head = StyleHead(widths[content_downsamplings:], style_channels)
@@ -83,6 +89,34 @@ class Encoder(nn.Module):
         """The first layer of the style head on features that are reflected at the left and top, as (B, C, size, size)."""
         features = F.pad(self.trunk(image), (1, 0, 1, 0), mode="reflect")
         return F.interpolate(self.style_head.convs[0](features), (size, size), mode="bilinear", align_corners=False)
+
+
+MOST_HALVINGS = 4
+
+
+def least_cells(style_downsamplings: int) -> int:
+    """How many cells of the content code the style head needs on each side: three to make one, seven to make three."""
+    return int(2 ** (style_downsamplings + 1)) - 1
+
+
+def halvings(wanted: int | Literal["auto"], height: int | None, width: int | None, style_downsamplings: int) -> int:
+    """How often a trunk halves: as often as wanted; auto: four times as published, fewer where images are small.
+
+    Raises:
+        BadInput: images that leave the style head nothing to work with.
+    """
+    if wanted == "auto":
+        if height is None or width is None:
+            raise BadInput("with auto, the networks need the height and width of the images: set both")
+        cells = min(height, width) // least_cells(style_downsamplings)
+        return max(min(MOST_HALVINGS, cells.bit_length() - 1), 1)
+    least = 2**wanted * least_cells(style_downsamplings)
+    if height is not None and width is not None and min(height, width) + 2**wanted <= least:
+        raise BadInput(
+            f"images of {height}x{width} are too small for {wanted} halvings and {style_downsamplings} more in the style head: "
+            f"each side must be at least {least}; take content_downsamplings=auto or fewer"
+        )
+    return wanted
 
 
 class Trunk(nn.Module):

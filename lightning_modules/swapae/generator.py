@@ -19,6 +19,7 @@ from lightning_modules.blocks.equalised import EqualLinear, ScaledLeakyReLU, ful
 from lightning_modules.blocks.modulated_conv import RegionStyle, SharedModulatedConv2d, Style
 from lightning_modules.blocks.noise_injection import NoiseInjection
 from lightning_modules.swapae.codes import normalise
+from lightning_modules.swapae.encoder import halvings
 from lightning_modules.swapae.residual_block import ConvLayer
 
 Noise = Literal["random", "none"] | Sequence[Tensor]
@@ -32,21 +33,26 @@ class Generator(nn.Module):
         self,
         content_channels: int = 8,
         style_channels: int = 2048,
-        upsamplings: int = 4,
+        upsamplings: int | Literal["auto"] = 4,
         capacity: float = 1.0,
         head_blocks: int = 2,
         noise: bool = True,
+        style_downsamplings: int = 2,
+        height: int | None = None,
+        width: int | None = None,
     ) -> None:
         """
         Args:
             content_channels: of the content code C.
             style_channels: of the style code S.
-            upsamplings: doublings; as many as the encoder's trunk halves.
+            upsamplings: doublings; as many as the encoder's trunk halves; auto, see `encoder.halvings`.
             capacity: a layer with j doublings to go is int(min(512, 128 * 2**j) * capacity) wide.
             head_blocks: blocks at the content's resolution, growing from few channels to the first width.
             noise: whether the doubling blocks inject noise (those at the content's resolution always do).
+            style_downsamplings, height, width: of the encoder and the images, for auto.
         """
         super().__init__()
+        upsamplings = halvings(upsamplings, height, width, style_downsamplings)
         widths = [int(min(512, 128 * 2**j) * capacity) for j in range(upsamplings, -1, -1)]
         # round() takes halves to the even number; published widths depend on it.
         heads = [
@@ -79,9 +85,10 @@ class Generator(nn.Module):
         return self.to_rgb(x, style)
 
     def draw_noise(
-        self, batch: int, height: int, width: int, device: torch.device | str, generator: torch.Generator | None = None
+        self, batch: int, size: Sequence[int], device: torch.device | str, generator: torch.Generator | None = None
     ) -> list[Tensor]:
-        """One map for each layer, for content codes of height x width: to make the same image, or alike ones, again."""
+        """One map for each layer, for content codes of that height and width: to make the same image, or alike ones, again."""
+        height, width = size
         factors = [1] * 2 * len(self.head) + [2 ** (j + 1) for j in range(len(self.up)) for _ in (1, 2)]
         return [
             torch.randn(batch, 1, height * factor, width * factor, device=device, generator=generator)

@@ -12,14 +12,17 @@ from datamodules.bad_input import BadInput
 from lightning_modules.blocks.equalised import EqualLinear
 from lightning_modules.swapae.residual_block import ConvLayer, ResidualBlock
 
-PAIR_WIDTHS = (2048, 2048, 1024)
-
 
 class PatchDiscriminator(nn.Module):
     """Features of crops, and a head that judges a pair of them."""
 
     def __init__(
-        self, patch_size: int = 128, capacity: float = 4.0, max_channels: int = 384, average_references: bool = True
+        self,
+        patch_size: int = 128,
+        capacity: float = 4.0,
+        max_channels: int = 384,
+        average_references: bool = True,
+        pair_width: int = 2048,
     ) -> None:
         """
         Args:
@@ -40,7 +43,7 @@ class PatchDiscriminator(nn.Module):
         self.blocks = nn.Sequential(*(ResidualBlock(a, b) for a, b in itertools.pairwise(widths)))
         self.widen = ResidualBlock(last, 2 * last, down=False)
         self.final_conv = ConvLayer(2 * last, last, 3, padding="none")
-        heads = [2 * last * 2 * 2, *PAIR_WIDTHS]
+        heads = [2 * last * 2 * 2, pair_width, pair_width, pair_width // 2]
         self.pair_head = nn.Sequential(
             *(EqualLinear(a, b, activate=True) for a, b in itertools.pairwise(heads)),
             EqualLinear(heads[-1], 1),

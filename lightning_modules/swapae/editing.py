@@ -1,0 +1,186 @@
+"""What one does with codes: swap, interpolate, edit regions, shift along directions. For batches of any size.
+
+Every function decodes with the noise it is given: with the same maps, what an edit does not touch stays as it is.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from datamodules.bad_input import BadInput, nearest
+from datamodules.batch import Batch
+from lightning_modules.blocks.modulated_conv import RegionStyle, Style
+from lightning_modules.swapae.autoencoder import Autoencoder, Codes
+from lightning_modules.swapae.directions import Directions
+from lightning_modules.swapae.generator import Noise
+from lightning_modules.swapae.masks import user_mask
+
+Fusion = Literal["modulation", "features"]
+
+
+def interpolate(start: Tensor, end: Tensor, amount: float) -> Tensor:
+    """Style codes between two, along the straight line (the generator makes them of unit length again)."""
+    return torch.lerp(start, end, amount)
+
+
+@dataclass(frozen=True)
+class Region:
+    """A part of the image with a style of its own."""
+
+    mask: Tensor
+    """(B, 1, H, W) in [0, 1]."""
+    style: Tensor
+    """(B, S)."""
+
+
+def region_style(base: Tensor, regions: Sequence[Region], fusion: Fusion = "modulation") -> RegionStyle:
+    """A base style (B, S) with regions laid over it, later ones over earlier ones; soft masks let through what is below."""
+    weights = [torch.ones_like(regions[0].mask)] if regions else [base.new_ones(len(base), 1, 1, 1)]
+    for region in regions:
+        weights = [*(weight * (1 - region.mask) for weight in weights), region.mask]
+    return RegionStyle(
+        torch.stack([base, *(region.style for region in regions)], dim=1), torch.cat(weights, dim=1), fusion
+    )
+
+
+def swap_grid(autoencoder: Autoencoder, contents: Codes, styles: Codes, noise: Noise, batch_size: int = 8) -> Tensor:
+    """Every content with every style: (M, N, 3, H, W), `batch_size` images at a time."""
+    pairs = [(i, j) for i in range(len(contents)) for j in range(len(styles))]
+    images = [
+        autoencoder.decode(contents.select([i for i, _ in some]), styles.style[[j for _, j in some]], noise)
+        for some in (pairs[start : start + batch_size] for start in range(0, len(pairs), batch_size))
+    ]
+    return torch.cat(images).unflatten(0, (len(contents), len(styles)))
+
+
+def translate(
+    autoencoder: Autoencoder, batch: Batch, noise: Literal["fixed", "random", "none"], **options: Any
+) -> Tensor:
+    """Images of a batch's targets in the style of its sources, or as the options say: see `Edit`.
+
+    Raises:
+        BadInput: an unknown option, or one that does not go with another.
+    """
+    known = list(inspect.signature(Edit).parameters)
+    for name in options:
+        if name not in known:
+            raise BadInput(
+                f"the swapping autoencoder has no option {name!r}, only {', '.join(known)}.{nearest(name, known)}"
+            )
+    return Edit(**options).apply(autoencoder, batch, noise)
+
+
+@dataclass(frozen=True)
+class Edit:
+    """What to do with a batch; each field is an option of `translate`."""
+
+    amount: float = 1.0
+    """How far to go from the target's own style (0) to the source's (1), or beyond."""
+    steps: int | None = None
+    """So many amounts from 0 to `amount`, side by side: a strip."""
+    mask: Any = None
+    """Where to change the style: an image file, white inside, or a tensor; see `masks.user_mask`."""
+    regions: Sequence[dict[str, Any]] | None = None
+    """Several regions, each `{mask: ..., style: FILE}`; without a style, the source's."""
+    fusion: Fusion = "modulation"
+    """What is mixed along masks: modulations, or features."""
+    directions: Any = None
+    """A file of `lightning_modules.swapae.directions`; its component number `component` is added, `shift` deviations of it."""
+    component: int = 0
+    shift: float = 0.0
+    grid: bool = False
+    """Each target in the styles of all sources of the batch, side by side after the target itself."""
+    seed: int = 0
+    """Of the fixed noise maps."""
+
+    def apply(self, autoencoder: Autoencoder, batch: Batch, noise: Literal["fixed", "random", "none"]) -> Tensor:
+        """The images (B, 3, H, W); strips and grids are several times as wide."""
+        self._check()
+        contents, styles = _encoded(autoencoder, batch)
+        maps = autoencoder.noise(contents, noise, self.seed)
+        if self.grid:
+            swaps = swap_grid(autoencoder, contents, styles, maps, batch_size=max(len(contents), 8))
+            return strip([batch.target, *swaps.unbind(1)])
+        if self.steps is not None:
+            amounts = torch.linspace(0, 1, self.steps).tolist()
+            return strip(
+                [autoencoder.decode(contents, self._style(autoencoder, contents, styles, t), maps) for t in amounts]
+            )
+        return autoencoder.decode(contents, self._style(autoencoder, contents, styles, 1.0), maps)
+
+    def _check(self) -> None:
+        if self.mask is not None and self.regions:
+            raise BadInput(
+                "give either mask=... or regions=[...], not both: a mask is one region with the source's style"
+            )
+        if self.steps is not None and self.steps < 2:
+            raise BadInput(f"steps={self.steps} makes no strip: take at least 2")
+        if self.grid and (
+            self.mask is not None or self.regions or self.steps is not None or self.directions is not None
+        ):
+            raise BadInput("grid=true shows whole swaps: leave out mask, regions, steps and directions")
+        if self.fusion not in ("modulation", "features"):
+            raise BadInput(f"fusion={self.fusion!r} must be 'modulation' or 'features'")
+
+    def _style(self, autoencoder: Autoencoder, contents: Codes, styles: Codes, part: float) -> Style:
+        """The style to decode with, `part` of the way to the whole edit."""
+        own = contents.style
+
+        def towards(style: Tensor) -> Tensor:
+            style = interpolate(own, style, part * self.amount)
+            if self.directions is None:
+                return style
+            return Directions.read(self.directions).shifted(style, self.component, part * self.shift)
+
+        if self.mask is None and not self.regions:
+            return towards(styles.style)
+        size = len(contents), contents.height, contents.width
+        regions = []
+        for region in self.regions or [{"mask": self.mask}]:
+            unknown = sorted(set(region) - {"mask", "style"})
+            if unknown or "mask" not in region:
+                raise BadInput(f"a region is {{mask: FILE, style: FILE}}, not {dict(region)}")
+            style = styles.style
+            if region.get("style") is not None:
+                picture = read_picture(region["style"], contents.height, contents.width).to(own.device)
+                style = autoencoder.encode(picture[None]).style.expand(len(contents), -1)
+            regions.append(Region(user_mask(region["mask"], *size).to(own.device), towards(style)))
+        return region_style(own, regions, self.fusion)
+
+
+def _encoded(autoencoder: Autoencoder, batch: Batch) -> tuple[Codes, Codes]:
+    """Codes of the batch's targets (whose content counts) and sources (whose style counts); in one pass where possible."""
+    if batch.source.shape != batch.target.shape:
+        return autoencoder.encode(batch.target), autoencoder.encode(batch.source)
+    both = autoencoder.encode(torch.cat([batch.target, batch.source]))
+    return both.select(slice(0, batch.size)), both.select(slice(batch.size, None))
+
+
+def strip(images: Sequence[Tensor]) -> Tensor:
+    """Batches (B, 3, H, W) side by side: (B, 3, H, n W)."""
+    return torch.cat(list(images), dim=3)
+
+
+def read_picture(path: str | Path, height: int, width: int) -> Tensor:
+    """(3, height, width) in [-1, 1] from an image file.
+
+    Raises:
+        BadInput: it cannot be read.
+    """
+    try:
+        with Image.open(path) as file:
+            pixels = np.asarray(file.convert("RGB").resize((width, height), Image.Resampling.BICUBIC), dtype=np.float32)
+    except FileNotFoundError as error:
+        raise BadInput(f"style {path}: there is no such file") from error
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise BadInput(f"style {path} cannot be read as an image: {error}") from error
+    return torch.from_numpy(pixels).permute(2, 0, 1) / 127.5 - 1
