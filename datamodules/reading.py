@@ -190,7 +190,12 @@ def scan(paths: Sequence[str], threads: int = 16) -> Scan:
     faults: dict[int, str] = {}
     sizes = np.zeros((len(paths), 2), np.int32)
     with ThreadPoolExecutor(threads) as pool:
-        for position, found in enumerate(pool.map(_look_at, paths, chunksize=64)):
+        # In portions: handing a thread a single file takes longer than looking at it.
+        portions = [paths[start : start + 64] for start in range(0, len(paths), 64)]
+        looks = (
+            look for portion in pool.map(lambda part: [_look_at(path) for path in part], portions) for look in portion
+        )
+        for position, found in enumerate(looks):
             if isinstance(found, str):
                 faults[position] = found
             else:

@@ -27,32 +27,32 @@ def read_keypoints(path: Path) -> tuple[list[str], np.ndarray]:
     Raises:
         BadInput: a row that cannot be understood, with file and line.
     """
-    names: list[str] = []
-    values: list[tuple[list[float], list[float]]] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
-        cells = [cell.strip().strip('"').strip() for cell in line.split(":")]
-        if number == 1:
-            if cells != HEADER:
-                raise BadInput(f"{path}, line 1: the header {':'.join(HEADER)} expected, found {line[:80]!r}")
-        elif line.strip():
-            names.append(cells[0])
-            values.append(_row(cells, path, number))
-    if not values:
-        return names, np.zeros((0, len(JOINTS), 3), np.float32)
-    y, x = np.array(values, np.float32).transpose(1, 0, 2)
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    rows = [[cell.strip(' \t"') for cell in line.split(":")] for line in lines]
+    if not rows or rows[0] != HEADER:
+        raise BadInput(f"{path}, line 1: the header {':'.join(HEADER)} expected, found {''.join(lines[:1])[:80]!r}")
+    filled = [number for number, line in enumerate(lines) if number > 0 and line.strip()]
+    if not filled:
+        return [], np.zeros((0, len(JOINTS), 3), np.float32)
+    values = _values([rows[number] for number in filled])
+    if values is None:
+        wrong = next(number for number in filled if _values([rows[number]]) is None)
+        raise BadInput(
+            f"{path}, line {wrong + 1}: a name and two lists of {len(JOINTS)} numbers expected "
+            f"(name: [y, ...]: [x, ...]), found {lines[wrong][:80]!r}"
+        )
+    y, x = values[:, 0], values[:, 1]
     visible = (x >= 0) & (y >= 0)
-    return names, np.stack([x * visible, y * visible, visible], axis=-1).astype(np.float32)
+    keypoints = np.stack([x * visible, y * visible, visible], axis=-1).astype(np.float32)
+    return [rows[number][0] for number in filled], keypoints
 
 
-def _row(cells: list[str], path: Path, number: int) -> tuple[list[float], list[float]]:
+def _values(rows: list[list[str]]) -> np.ndarray | None:
+    """(N, 2, 18) y and x of rows, or None where one of them cannot be understood. One call for all is the fast way."""
+    if any(len(row) != len(HEADER) for row in rows):
+        return None
     try:
-        _, y, x = cells[0], json.loads(cells[1]), json.loads(cells[2])
-        whole = len(cells) == 3 and len(y) == len(x) == len(JOINTS)
-        if whole and all(isinstance(value, int | float) for value in (*y, *x)):
-            return y, x
-    except (IndexError, ValueError, TypeError):
-        pass
-    raise BadInput(
-        f"{path}, line {number}: a name and two lists of {len(JOINTS)} numbers expected (name: [y, ...]: [x, ...]), "
-        f"found {':'.join(cells)[:80]!r}"
-    )
+        values = np.array(json.loads(f"[{','.join(f'[{row[1]},{row[2]}]' for row in rows)}]"), np.float32)
+    except (ValueError, TypeError):
+        return None
+    return values if values.shape == (len(rows), 2, len(JOINTS)) else None
