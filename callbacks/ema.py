@@ -84,8 +84,8 @@ class EMA(pl.Callback):
             weights = [parameter.detach().to(average[key]) for key, parameter in learnt.items()]
             if values:
                 torch._foreach_lerp_(values, weights, 1 - decay)
-            for key, value in network.state_dict().items():
-                if key not in learnt:
+            for key, value in network.named_buffers(remove_duplicate=False):
+                if key in average:  # a buffer that is not persistent is no part of the network's state
                     average[key].copy_(value)
 
     def _prepare(self, pl_module: pl.LightningModule) -> None:

@@ -35,7 +35,9 @@ class _Set:
         self.kept = 0
         self.statistics: FeatureStatistics | None = None
         if suite.inception is not None and "fid" in suite.names:
-            self.statistics = FeatureStatistics(suite.inception.dimensions).to(device)
+            # Apple's devices have no float64, in which the statistics are kept.
+            exact = torch.device("cpu") if device.type == "mps" else device
+            self.statistics = FeatureStatistics(suite.inception.dimensions).to(exact)
 
     def add(self, images: Tensor) -> None:
         if self.statistics is not None:
@@ -50,7 +52,7 @@ class Measures(pl.Callback):
     returns the source image as it is: a method that is not better has learnt nothing.
 
     A value is the mean over all images of the split that have it, whatever the number of processes; `fid` and `swd` compare
-    the set of translations with the set of their targets. Images are measured as they would be saved, in 8 bits. Which
+    the set of translations with the set of their targets, an item's repeats included. Images are measured as they would be saved, in 8 bits. Which
     measures there are depends on the data (pairs, a replica's truth) and on the weights on this machine; nothing is ever
     downloaded, and no measure uses random weights. The networks of measures live here, outside the method: they enter no
     checkpoint.

@@ -30,7 +30,8 @@ _PAIRED = {
     "ssim_gfla": image_quality.ssim_gfla,
     "l1": image_quality.l1,
 }
-_WINDOWS = {"ssim": 11, "ssim_pose": 11, "ssim_pidm": 9, "ssim_gfla": image_quality.GFLA_WINDOW}
+# The windows of the SSIMs, and what AlexNet's strides and poolings leave a pixel of.
+_SMALLEST_SIDE = {"ssim": 11, "ssim_pose": 11, "ssim_pidm": 9, "ssim_gfla": image_quality.GFLA_WINDOW, "lpips": 31}
 
 
 class Suite:
@@ -75,9 +76,9 @@ class Suite:
 
     def fit_to(self, height: int, width: int) -> None:
         """Leave out what is not defined for images of this size."""
-        for name, window in _WINDOWS.items():
-            small = min(height, width) < window
-            self._leave_out(name, small, f"its window of {window} pixels is larger than images of {height} x {width}.")
+        for name, side in _SMALLEST_SIDE.items():
+            small = min(height, width) < side
+            self._leave_out(name, small, f"images of {height} x {width} are smaller than the {side} pixels it needs.")
         undefined = swd.levels(height, width) == 0
         self._leave_out("swd", undefined, f"images of {height} x {width} cannot be halved to a height of 16.")
 

@@ -13,7 +13,7 @@ import torch
 from callbacks.throughput import Throughput, peak_memory, readable
 
 Make = Callable[..., Any]
-STEP, WAIT, PAUSE = 0.03, 0.02, 0.4
+STEP, WAIT, PAUSE = 0.03, 0.02, 0.25
 
 
 class Slow(pl.Callback):
@@ -56,7 +56,7 @@ def slow_people(people: Make) -> Any:
 
 def test_what_is_logged(painter: Make, slow_people: Any, trainer: Make) -> None:
     slow = Slow()
-    run = trainer(Throughput(every_n_steps=5), slow, max_epochs=3, val_check_interval=5)
+    run = trainer(Throughput(every_n_steps=5), slow, max_epochs=2, val_check_interval=5)
     run.fit(painter(), datamodule=slow_people)
     last = slow.logged[-1]
     assert set(last) == {"speed/images_per_s", "speed/data_wait", "speed/memory_gib", "speed/minutes_left"}
