@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -126,8 +127,9 @@ class Market1501(TranslationDataModule):
                 "bounding_box_test (ask for the data on the project page of Liang Zheng, liangzheng.org), or write a replica "
                 f"of it with `python -m datamodules.replica market1501 {self.root}`"
             )
-        inside = [path for path in (self.root, *sorted(self.root.iterdir())) if path.is_dir()]
-        for place in inside:
+        if not self.root.is_dir():
+            raise BadInput(f"{self.root} is a file: unpack it, and set data.root to the folder that comes out")
+        for place in _places(self.root):
             for name in FOLDERS[split]:
                 if (place / name).is_dir():
                     return place / name
@@ -182,6 +184,14 @@ class Market1501(TranslationDataModule):
         if split == "test" and not known[1:].all():
             log.warning("%s: %d pairs name images that are not there or cannot be read", path, (~known[1:]).sum())
         return pairs[known]
+
+
+def _places(root: Path) -> Iterator[Path]:
+    """The root, and folders in it that are named after the dataset: some zips have one folder more than others."""
+    yield root
+    for inside in sorted(root.iterdir()):
+        if "market" in inside.name.lower() and inside.is_dir():
+            yield from _places(inside)
 
 
 def _parsed(names: list[str], folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

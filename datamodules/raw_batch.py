@@ -61,4 +61,4 @@ class RawBatch:
 
     def pin_memory(self) -> Self:
         """The same in page-locked memory; the DataLoader calls this."""
-        return self.map_tensors(Tensor.pin_memory)
+        return self.map_tensors(lambda tensor: tensor.pin_memory())

@@ -109,6 +109,8 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
             raise BadInput("data.batch_size and data.eval_batch_size must be 1 or more")
         if not 0 <= val_fraction < 1:
             raise BadInput(f"data.val_fraction must be at least 0 and less than 1, not {val_fraction}")
+        if seed < 0:
+            raise BadInput(f"data.seed must be 0 or more, not {seed}")
         self.flip, self.batch_size, self.eval_batch_size = flip, batch_size, eval_batch_size or batch_size
         self.num_workers, self.seed, self.truth, self.replica = num_workers, seed, truth, replica
         self.val_fraction, self.max_bad_fraction = val_fraction, max_bad_fraction

@@ -246,6 +246,10 @@ def test_damage_that_shows_only_in_training_is_replaced_there_and_stops_a_measur
         item = train[0, 0]
     assert item["source_key"] == train.table.key(train.pairs.sources[1])
     assert "is not an image; the next pair takes its place" in caplog.text
+    for row in train.pairs.sources:
+        (two_kinds / train.table.key(row)).write_bytes(b"")
+    with pytest.raises(BadInput, match=r"x/\d\.jpg is not an image$"):
+        next(iter(data.train_dataloader()))
     with pytest.raises(BadInput, match=r"x/\d\.jpg is not an image$"):
         list(data.test_dataloader())
 

@@ -131,12 +131,17 @@ def test_source_and_target_of_a_person_are_mirrored_alike(market):
     assert 3 < both < 17
 
 
-@pytest.mark.parametrize("form", ["parent", "renamed", "csv_beside_root"])
+@pytest.mark.parametrize("form", ["parent", "one_folder_more", "renamed", "csv_beside_root"])
 def test_the_forms_in_which_people_keep_it(market, market_copy, form, tmp_path):
     root = market_copy
     if form == "parent":
         (tmp_path / "datasets").mkdir()
         root = market_copy.rename(tmp_path / "datasets" / "Market-1501-v15.09.15").parent
+        (root / "another" / "train").mkdir(parents=True)  # of another dataset
+    elif form == "one_folder_more":
+        root = market_copy.rename(tmp_path / "inner")
+        (tmp_path / "Market-1501-v15.09.15").mkdir()
+        root = root.rename(tmp_path / "Market-1501-v15.09.15" / "Market-1501-v15.09.15").parent.parent
     elif form == "renamed":
         for split in ("train", "test"):
             (root / f"bounding_box_{split}").rename(root / split)
@@ -204,6 +209,9 @@ def test_a_dataset_that_is_not_there_says_what_to_do(market, tmp_path):
         market(root=str(tmp_path / "nowhere")).setup("fit")
     with pytest.raises(BadInput, match="neither bounding_box_train nor train"):
         market(root=str(tmp_path)).setup("fit")
+    (tmp_path / "Market.zip").touch()
+    with pytest.raises(BadInput, match="is a file: unpack it"):
+        market(root=str(tmp_path / "Market.zip")).setup("fit")
     (tmp_path / "train").mkdir()
     (tmp_path / "train" / "cat.jpg").touch()
     with pytest.raises(BadInput, match="this is not Market-1501"):
@@ -269,6 +277,7 @@ def test_examples_are_always_the_same_and_whole(market):
         ({"load_height": 100}, "cannot be cropped to 128 x 64"),
         ({"val_fraction": 1.0}, r"data\.val_fraction"),
         ({"batch_size": 0}, r"data\.batch_size"),
+        ({"seed": -1}, r"data\.seed must be 0 or more"),
         ({"limit_pairs": {"training": 3}}, "knows train, val and test, not training"),
     ],
 )

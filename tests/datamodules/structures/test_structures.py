@@ -41,6 +41,30 @@ def test_asking_for_channels_imports_nothing_heavy():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+@pytest.mark.parametrize("name", ["pose_heatmaps", "labels", "image"])
+def test_maps_are_drawn_where_the_annotation_is(name):
+    structure = structures.build(name, classes=5)
+    annotation = {"keypoints": torch.ones(1, 18, 3), "labels": torch.zeros(1, 8, 8), "picture": None}[
+        structure.annotation
+    ]
+    elsewhere = None if annotation is None else annotation.to("meta")
+    assert structure.maps(elsewhere, torch.zeros(1, 3, 8, 8, device="meta")).device.type == "meta"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
+@pytest.mark.parametrize("name", ["pose_heatmaps", "labels", "edges", "image"])
+def test_a_gpu_draws_the_same_maps(name):
+    structure = structures.build(name, classes=5)
+    picture = torch.randint(0, 256, (2, 3, 32, 16), dtype=torch.uint8)
+    annotation = {
+        "keypoints": torch.rand(2, 18, 3) * 16,
+        "labels": torch.randint(0, 5, (2, 32, 16), dtype=torch.uint8),
+        "picture": None,
+    }[structure.annotation]
+    there = structure.maps(None if annotation is None else annotation.cuda(), picture.cuda())
+    assert torch.allclose(there.cpu(), structure.maps(annotation, picture), atol=1e-6)
+
+
 def test_edges_lie_where_the_picture_changes():
     picture = torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
     picture[..., 16:] = 255
