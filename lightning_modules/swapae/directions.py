@@ -1,14 +1,15 @@
 """Directions of style: the principal components of many style codes (arXiv 2007.00653, section 4.2).
 
-    python -m lightning_modules.swapae.directions ckpt=runs/.../checkpoints/last.ckpt out=directions
+    python -m lightning_modules.swapae.directions ckpt=runs/.../checkpoints/last.ckpt [out=directions components=10 images=5000]
 
-writes `directions.safetensors`, which `translate.py ... +options.directions=FILE +options.component=0 +options.shift=2` applies,
-how much variance each component holds, and a strip for each that shows what it does to a few images.
+writes into the folder `out`: `directions.safetensors`, which `translate.py ... +options.directions=FILE +options.component=0 +options.shift=2` applies;
+`directions.csv`, how much variance each component holds; `component_0.png`, ..., what each does to a few images.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,12 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torchvision.utils import save_image
 
-from datamodules.bad_input import BadInput
+from datamodules.bad_input import BadInput, exits_with_one_sentence, nearest
+from lightning_modules.swapae.autoencoder import Autoencoder
+from lightning_modules.swapae.encoder import Encoder
+from lightning_modules.swapae.generator import Generator
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,9 @@ class Directions:
         # An axis has no sign of its own: the largest entry is made positive, so that runs agree.
         axes = axes * axes.gather(1, axes.abs().argmax(1, keepdim=True)).sign()
         count = min(count, len(codes) - 1, len(axes))
-        return cls(mean.float(), axes[:count].float(), variances[:count].sqrt().float(), variances.sum().float())
+        return cls(
+            mean.float(), axes[:count].float().contiguous(), variances[:count].sqrt().float(), variances.sum().float()
+        )
 
     @property
     def explained(self) -> Tensor:
@@ -94,7 +101,7 @@ class Directions:
 
 
 @torch.inference_mode()
-def style_codes(autoencoder: Any, pictures: Iterable[Tensor], limit: int) -> Tensor:
+def style_codes(autoencoder: Autoencoder, pictures: Iterable[Tensor], limit: int) -> Tensor:
     """The style codes (N, S) of up to `limit` pictures, given in batches (B, 3, H, W) in [-1, 1]."""
     codes: list[Tensor] = []
     count = 0
@@ -108,7 +115,7 @@ def style_codes(autoencoder: Any, pictures: Iterable[Tensor], limit: int) -> Ten
 
 @torch.inference_mode()
 def direction_strips(
-    autoencoder: Any, directions: Directions, images: Tensor, deviations: float = 3.0, steps: int = 5
+    autoencoder: Autoencoder, directions: Directions, images: Tensor, deviations: float = 3.0, steps: int = 5
 ) -> Tensor:
     """What each direction does to images (B, 3, H, W): (K, 3, B * H, steps * W), from -deviations to +deviations."""
     codes = autoencoder.encode(images)
@@ -119,3 +126,81 @@ def direction_strips(
         for k in range(len(directions.axes))
     ]
     return torch.stack([torch.cat(list(row), dim=1) for row in rows])
+
+
+def training_pictures(data: Any) -> Iterator[Tensor]:
+    """The training images of a DataModule, batch by batch, in its order."""
+    data.prepare_data()
+    data.setup("fit")
+    for raw in data.train_dataloader():
+        yield data.on_after_batch_transfer(raw, 0).source
+
+
+SETTINGS = {
+    "ckpt": None,
+    "out": "directions",
+    "components": 10,
+    "images": 5000,
+    "shown": 4,
+    "deviations": 3.0,
+    "steps": 5,
+}
+"""The command's settings and their defaults."""
+
+
+@exits_with_one_sentence
+def main(words: Sequence[str] | None = None) -> None:
+    """The command: NAME=VALUE words, as the other commands take them."""
+    # A command stands above the engine, which reads checkpoints; nothing else here knows of it.
+    from engine.applying import rebuild
+
+    given = settings_of(sys.argv[1:] if words is None else words)
+    out = Path(given["out"])
+    if out.exists() and any(out.iterdir() if out.is_dir() else [out]):
+        raise BadInput(f"out={out} exists already: choose another folder")
+    translator, data, _ = rebuild(given["ckpt"], None, None, seed=0, averaged=True)
+    encoder, generator = getattr(translator, "encoder", None), getattr(translator, "generator", None)
+    if not isinstance(encoder, Encoder) or not isinstance(generator, Generator):
+        raise BadInput(
+            f"{given['ckpt']} is of {type(translator).__name__}: only a swapping autoencoder has style codes"
+        )
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    autoencoder = Autoencoder(encoder.to(device), generator.to(device))
+    codes = style_codes(autoencoder, (images.to(device) for images in training_pictures(data)), given["images"])
+    directions = Directions.of(codes, given["components"])
+    out.mkdir(parents=True, exist_ok=True)
+    directions.write(out / "directions.safetensors")
+    rows = [f"{k},{part:.5f}" for k, part in enumerate(directions.explained.tolist())]
+    (out / "directions.csv").write_text("\n".join(["component,explained_variance", *rows]) + "\n", encoding="utf-8")
+    images = next(training_pictures(data))[: given["shown"]].to(device)
+    strips = direction_strips(autoencoder, directions, images, given["deviations"], given["steps"])
+    for k, picture in enumerate(strips):
+        save_image(picture, out / f"component_{k}.png", normalize=True, value_range=(-1, 1))
+    print(f"{len(directions.axes)} directions of {len(codes)} style codes, with a strip for each, are in {out}")
+
+
+def settings_of(words: Sequence[str]) -> dict[str, Any]:
+    """The command's settings from NAME=VALUE words.
+
+    Raises:
+        BadInput: an unknown name, a value that is no number, or no checkpoint.
+    """
+    given: dict[str, Any] = dict(SETTINGS)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or name not in SETTINGS:
+            raise BadInput(f"{word!r}: say NAME=VALUE with one of {', '.join(SETTINGS)}.{nearest(name, SETTINGS)}")
+        kind: Callable[[str], Any] = str if SETTINGS[name] is None else type(SETTINGS[name])
+        try:
+            given[name] = kind(value)
+        except ValueError as error:
+            raise BadInput(f"{name}={value} must be a number") from error
+        if kind is int and given[name] < 1:
+            raise BadInput(f"{name}={value} must be at least 1")
+    if given["ckpt"] is None:
+        raise BadInput("ckpt=FILE is needed: a checkpoint of a swapping autoencoder")
+    return given
+
+
+if __name__ == "__main__":
+    main()

@@ -24,6 +24,7 @@ from lightning_modules.swapae.directions import Directions
 from lightning_modules.swapae.generator import Noise
 from lightning_modules.swapae.masks import user_mask
 
+PICTURES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 Fusion = Literal["modulation", "features"]
 
 
@@ -99,6 +100,8 @@ class Edit:
     shift: float = 0.0
     grid: bool = False
     """Each target in the styles of all sources of the batch, side by side after the target itself."""
+    styles: str | Sequence[str] | None = None
+    """A folder of images or a list of them: each target in all their styles, side by side after the target itself."""
     seed: int = 0
     """Of the fixed noise maps."""
 
@@ -107,7 +110,9 @@ class Edit:
         self._check()
         contents, styles = _encoded(autoencoder, batch)
         maps = autoencoder.noise(contents, noise, self.seed)
-        if self.grid:
+        if self.styles is not None:
+            styles = self._styles_of_files(autoencoder, contents)
+        if self.grid or self.styles is not None:
             swaps = swap_grid(autoencoder, contents, styles, maps, batch_size=max(len(contents), 8))
             return strip([batch.target, *swaps.unbind(1)])
         if self.steps is not None:
@@ -127,9 +132,23 @@ class Edit:
         if self.grid and (
             self.mask is not None or self.regions or self.steps is not None or self.directions is not None
         ):
-            raise BadInput("grid=true shows whole swaps: leave out mask, regions, steps and directions")
+            raise BadInput("grid=true and styles=... show whole swaps: leave out mask, regions, steps and directions")
         if self.fusion not in ("modulation", "features"):
             raise BadInput(f"fusion={self.fusion!r} must be 'modulation' or 'features'")
+
+    def _styles_of_files(self, autoencoder: Autoencoder, contents: Codes) -> Codes:
+        paths = [self.styles] if isinstance(self.styles, str) else list(self.styles or [])
+        if len(paths) == 1 and Path(paths[0]).is_dir():
+            paths = sorted(str(path) for path in Path(paths[0]).iterdir() if path.suffix.lower() in PICTURES)
+        if not paths:
+            raise BadInput(f"styles={self.styles}: there are no pictures ({', '.join(PICTURES)})")
+        encoded = []
+        for start in range(0, len(paths), 8):
+            some = [read_picture(path, contents.height, contents.width) for path in paths[start : start + 8]]
+            encoded.append(autoencoder.encode(torch.stack(some).to(contents.style.device)))
+        first = encoded[0]
+        codes = torch.cat([e.content for e in encoded]), torch.cat([e.style for e in encoded])
+        return Codes(*codes, first.height, first.width)
 
     def _style(self, autoencoder: Autoencoder, contents: Codes, styles: Codes, part: float) -> Style:
         """The style to decode with, `part` of the way to the whole edit."""

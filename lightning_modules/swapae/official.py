@@ -7,10 +7,11 @@ built with is read off its shapes.
 
 from __future__ import annotations
 
+import argparse
 import math
 import pickle
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from datamodules.bad_input import BadInput
+from datamodules.bad_input import BadInput, exits_with_one_sentence
 from lightning_modules.blocks.fir_resample import Resample
 from lightning_modules.swapae.discriminator import Discriminator
 from lightning_modules.swapae.encoder import Encoder
@@ -32,82 +33,97 @@ KINDS: dict[str, type[nn.Module]] = {
     "Dpatch": PatchDiscriminator,
 }
 """Prefix of the entries -> network."""
+OURS = {"E": "encoder", "G": "generator", "D": "discriminator", "Dpatch": "patch_discriminator"}
+"""Prefix of the entries -> the module's name for it."""
 COUNTER = "num_discriminator_iters"
 
 
 # Official words -> our networks
 
-
-def encoder(
-    spatial_code_ch: int = 8,
-    global_code_ch: int = 2048,
-    netE_num_downsampling_sp: int = 4,
-    netE_num_downsampling_gl: int = 2,
-    netE_scale_capacity: float = 1.0,
-    netE_nc_steepness: float = 2.0,
-    **others: Any,
-) -> Encoder:
-    """The official encoder of these options; those of other networks are ignored."""
-    return Encoder(
-        content_channels=spatial_code_ch,
-        style_channels=global_code_ch,
-        content_downsamplings=netE_num_downsampling_sp,
-        style_downsamplings=netE_num_downsampling_gl,
-        capacity=netE_scale_capacity,
-        steepness=netE_nc_steepness,
-    )
-
-
-def generator(
-    spatial_code_ch: int = 8,
-    global_code_ch: int = 2048,
-    num_classes: int = 0,
-    netE_num_downsampling_sp: int = 4,
-    netG_scale_capacity: float = 1.0,
-    netG_num_base_resnet_layers: int = 2,
-    netG_use_noise: bool = True,
-    **others: Any,
-) -> Generator:
-    """The official generator of these options; those of other networks are ignored."""
-    return Generator(
-        content_channels=spatial_code_ch,
-        style_channels=global_code_ch + num_classes,
-        upsamplings=netE_num_downsampling_sp,
-        capacity=netG_scale_capacity,
-        head_blocks=netG_num_base_resnet_layers,
-        noise=netG_use_noise,
-    )
-
-
-def discriminator(crop_size: int = 256, netD_scale_capacity: float = 1.0, **others: Any) -> Discriminator:
-    """The official image discriminator of these options; those of other networks are ignored."""
-    return Discriminator(crop_size, crop_size, netD_scale_capacity)
-
-
-def patch_discriminator(
-    patch_size: int = 128,
-    netPatchD_scale_capacity: float = 4.0,
-    netPatchD_max_nc: int = 384,
-    patch_use_aggregation: bool = True,
-    **others: Any,
-) -> PatchDiscriminator:
-    """The official patch discriminator of these options; those of other networks are ignored."""
-    return PatchDiscriminator(patch_size, netPatchD_scale_capacity, netPatchD_max_nc, patch_use_aggregation)
-
-
-BUILDERS: dict[str, Callable[..., nn.Module]] = {
-    "E": encoder,
-    "G": generator,
-    "D": discriminator,
-    "Dpatch": patch_discriminator,
+DEFAULTS: dict[str, Any] = {
+    "crop_size": 256,
+    "use_antialias": True,
+    "num_classes": 0,
+    "spatial_code_ch": 8,
+    "global_code_ch": 2048,
+    "netE_num_downsampling_sp": 4,
+    "netE_num_downsampling_gl": 2,
+    "netE_scale_capacity": 1.0,
+    "netE_nc_steepness": 2.0,
+    "netG_scale_capacity": 1.0,
+    "netG_num_base_resnet_layers": 2,
+    "netG_use_noise": True,
+    "netD_scale_capacity": 1.0,
+    "netPatchD_scale_capacity": 4.0,
+    "netPatchD_max_nc": 384,
+    "patch_size": 128,
+    "patch_use_aggregation": True,
 }
+"""The official options that make networks."""
+
+RELEASED: dict[str, dict[str, Any]] = {
+    "church, bedroom or AFHQ at 256": {},
+    "FFHQ or mountain at 512": {"crop_size": 512},
+    "FFHQ at 1024": {
+        "crop_size": 768,
+        "global_code_ch": 1536,
+        "netE_num_downsampling_sp": 5,
+        "netE_scale_capacity": 0.4,
+        "netG_scale_capacity": 0.8,
+        "patch_size": 256,
+    },
+}
+"""The options of the published models, where they are not the defaults."""
+
+
+def settings(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Arguments of our four networks, by their prefix, for official options; options that make no network are ignored.
+
+    Raises:
+        BadInput: networks without blur, which no published model has.
+    """
+    words = {**DEFAULTS, **options}
+    if not words["use_antialias"]:
+        raise BadInput("use_antialias=False (networks without blur) is not supported; no published model has it")
+    return {
+        "E": {
+            "content_channels": words["spatial_code_ch"],
+            "style_channels": words["global_code_ch"],
+            "content_downsamplings": words["netE_num_downsampling_sp"],
+            "style_downsamplings": words["netE_num_downsampling_gl"],
+            "capacity": words["netE_scale_capacity"],
+            "steepness": words["netE_nc_steepness"],
+        },
+        "G": {
+            "content_channels": words["spatial_code_ch"],
+            "style_channels": words["global_code_ch"] + words["num_classes"],
+            "upsamplings": words["netE_num_downsampling_sp"],
+            "capacity": words["netG_scale_capacity"],
+            "head_blocks": words["netG_num_base_resnet_layers"],
+            "noise": words["netG_use_noise"],
+        },
+        "D": {
+            "height": words["crop_size"],
+            "width": words["crop_size"],
+            "capacity": words["netD_scale_capacity"],
+        },
+        "Dpatch": {
+            "patch_size": words["patch_size"],
+            "capacity": words["netPatchD_scale_capacity"],
+            "max_channels": words["netPatchD_max_nc"],
+            "average_references": words["patch_use_aggregation"],
+        },
+    }
+
+
+def network(prefix: str, options: Mapping[str, Any]) -> nn.Module:
+    """One of the four networks, untrained."""
+    return KINDS[prefix](**settings(options)[prefix])
 
 
 def networks(options: Mapping[str, Any]) -> dict[str, nn.Module]:
     """All four networks of a set of official options, by their prefix."""
-    if not options.get("use_antialias", True):
-        raise BadInput("use_antialias=False (networks without blur) is not supported; no published model has it")
-    return {prefix: build(**options) for prefix, build in BUILDERS.items()}
+    return {prefix: network(prefix, options) for prefix in KINDS}
 
 
 # Our names -> official names
@@ -356,3 +372,68 @@ def load(
     state = read(source) if isinstance(source, str | Path) else source
     chosen = {prefix: parts[prefix] for prefix in prefixes}
     return load_state(chosen, state, str(source) if isinstance(source, str | Path) else "the given state dict")
+
+
+# A published checkpoint as one of ours
+
+
+def released(state: Mapping[str, Tensor], source: str = "the checkpoint") -> dict[str, Any]:
+    """The options that a published checkpoint was built with: the set whose shapes it has.
+
+    Raises:
+        BadInput: it has the shapes of none.
+    """
+    given = {
+        name: list(value.shape) for name, value in state.items() if name != COUNTER and not name.endswith(".kernel")
+    }
+    for options in RELEASED.values():
+        with torch.device("meta"):
+            expected = to_official(networks(options))
+        if given == {name: list(value.shape) for name, value in expected.items()}:
+            return options
+    raise BadInput(
+        f"{source} has the sizes of no published model ({'; '.join(RELEASED)}) but {describe(state)}: build networks of those "
+        f"sizes and load it with lightning_modules.swapae.official.load"
+    )
+
+
+def converted(state: Mapping[str, Tensor], source: str = "the checkpoint") -> tuple[dict[str, Any], Report]:
+    """A checkpoint of ours, which describes itself, from a published state dict with all four networks."""
+    # A command: it stands above the engine, which composes configs. Nothing else here knows of it.
+    from hydra import compose, initialize_config_dir
+    from hydra.utils import instantiate
+
+    from engine.check import resolved
+    from engine.command import CONFIGS, register_resolvers
+
+    options = released(state, source)
+    size = {**DEFAULTS, **options}["crop_size"]
+    overrides = [
+        f"model.{OURS[p]}.{name}={value}" for p, own in settings(options).items() for name, value in own.items()
+    ]
+    overrides += [f"data.height={size}", f"data.width={size}", "data.load_height=null", "data.load_width=null"]
+    overrides += ["data.structure=image", "data.folder_x=images", "data.pairing=random"]
+    register_resolvers()
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        config = resolved(compose("train", overrides=["model=swapae", "data=folders", *overrides]))
+    translator = instantiate(config["model"], _convert_="all")
+    report = load_state({prefix: getattr(translator, name) for prefix, name in OURS.items()}, state, source)
+    return {"state_dict": translator.state_dict(), "config": config}, report
+
+
+@exits_with_one_sentence
+def main(arguments: Sequence[str] | None = None) -> None:
+    """python -m lightning_modules.swapae.official FILE OUT: a published checkpoint as one of ours, to translate with."""
+    parser = argparse.ArgumentParser(prog="python -m lightning_modules.swapae.official", description=main.__doc__)
+    parser.add_argument("file", help="such as church_pretrained/latest_checkpoint.pth")
+    parser.add_argument("out", help="such as church.ckpt")
+    given = parser.parse_args(arguments)
+    if Path(given.out).exists():
+        raise BadInput(f"{given.out} exists already: choose another name")
+    checkpoint, report = converted(read(given.file), given.file)
+    torch.save(checkpoint, given.out)
+    print(f"{report}\n{given.out} is written: python translate.py ckpt={given.out} source=... structure=... out=...")
+
+
+if __name__ == "__main__":
+    main()

@@ -57,7 +57,7 @@ def input_of(golden: Golden, name: str, dtype: torch.dtype = torch.float32) -> T
 
 def network_of(golden: Golden, prefix: str) -> nn.Module:
     """One of the four networks with the golden's weights, through the official names."""
-    network = official.BUILDERS[prefix](**golden.config)
+    network = official.network(prefix, golden.config)
     official.load_state({prefix: network}, {f"{prefix}.{name}": v for name, v in state_of(golden).items()})
     return network
 
