@@ -85,7 +85,7 @@ class DomainAdaptor(nn.Module):
         for index, layer in enumerate(self.layers):
             x = layer(x)
             if index < len(self.layers) - 1:
-                x = F.leaky_relu(x, SLOPE)
+                x = F.leaky_relu_(x, SLOPE)
         x = self.attention(self.head(x, condition.at(x.shape[-2:])))
         x = self.middle_1(self.middle_0(x, condition.at(x.shape[-2:])), condition.at(x.shape[-2:]))
         for block in self.deeper:

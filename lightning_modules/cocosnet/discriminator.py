@@ -37,10 +37,10 @@ class PatchDiscriminator(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """(B, channels, H, W) -> features of each layer, then logits (B, 1, H', W'), one for each patch."""
-        outputs = [F.leaky_relu(self.first(x), SLOPE)]
+        outputs = [F.leaky_relu_(self.first(x), SLOPE)]
         for index, stage in enumerate(self.stages):
             last = index == len(self.stages) - 1
-            outputs.append(F.leaky_relu(stage(self.attention(outputs[-1]) if last else outputs[-1]), SLOPE))
+            outputs.append(F.leaky_relu_(stage(self.attention(outputs[-1]) if last else outputs[-1]), SLOPE))
         return [*outputs, self.logits(outputs[-1])]
 
 

@@ -34,7 +34,7 @@ class VGG19(nn.Module):
     It belongs to a loss, not to a method: always in eval mode, no gradients for its weights, nothing of it in checkpoints.
     """
 
-    def __init__(self, weights: str = "torchvision", *, corrected_range: bool = True) -> None:
+    def __init__(self, weights: str = "torchvision", *, corrected_range: bool = True, width: int = 64) -> None:
         """
         Args:
             weights: 'torchvision' (downloaded once, then from torch's cache); or the path of a state dict, CoCosNet's
@@ -42,10 +42,17 @@ class VGG19(nn.Module):
                 They are read by `prepare`.
             corrected_range: map images from [-1, 1] to [0, 1] before the rest of the preprocessing. False takes them as
                 if they were in [0, 1], as the official code does without its `vgg_normal_correct`.
+            width: channels of the first layer; all trained weights have 64, random ones may have less, to be quick.
         """
         super().__init__()
         self.weights = weights
         self.corrected_range = corrected_range
+        self.width = width
+        if width != 64 and weights != "random":
+            raise BadInput(
+                f"VGG19's trained weights have 64 channels in the first layer; model.perceptual.width={width} is for "
+                f"model.perceptual.weights=random only."
+            )
         self.lineage: Lineage = "torchvision"
         self.convolutions = nn.ModuleList()
         self.eval()
@@ -70,7 +77,8 @@ class VGG19(nn.Module):
 
     def _build(self) -> None:
         before = 3
-        for channels, count in CONVOLUTIONS.values():
+        for full, count in CONVOLUTIONS.values():
+            channels = full * self.width // 64
             for _ in range(count):
                 layer = nn.utils.skip_init(nn.Conv2d, before, channels, 3, padding=1)
                 self.convolutions.append(layer.requires_grad_(False).eval())

@@ -27,7 +27,7 @@ def made(**options) -> CoCosNet:
         CorrespondenceNetwork(S, width=4, **options.pop("correspondence", {})),
         SpadeGenerator(S, width=2),
         MultiscaleDiscriminator(S, width=4),
-        VGG19("random"),
+        VGG19("random", width=8),
         optimizer=partial(torch.optim.Adam, betas=(0.0, 0.9)),
         **options,
     )

@@ -82,6 +82,14 @@ def test_random_weights_are_the_same_every_time_and_keep_the_scale_of_features(v
     assert 0.1 < deepest < 10
 
 
+def test_a_narrow_one_is_quick_and_random_only():
+    narrow = VGG19("random", width=8)
+    narrow.prepare()
+    assert narrow(torch.zeros(1, 3, 16, 16), ("r52",))["r52"].shape == (1, 64, 1, 1)
+    with pytest.raises(BadInput, match="random only"):
+        VGG19("torchvision", width=8)
+
+
 def test_it_is_frozen_in_eval_mode_and_in_no_state_dict(vgg):
     holder = nn.ModuleDict({"perceptual": vgg, "own": nn.Linear(1, 1)}).train()
     assert not vgg.training
