@@ -104,7 +104,7 @@ def _with_colours(image: Image.Image) -> Image.Image:
         values = np.asarray(image)
         if values.min(initial=0) < 0 or values.max(initial=0) > 65535:
             raise _Meaningless("has more than 16 bits per pixel")
-        image = Image.fromarray((values.astype(np.uint32) * 255 // 65535).astype(np.uint8))
+        image = Image.fromarray((values // 256).astype(np.uint8))
     elif image.mode == "F":
         raise _Meaningless("holds floating point numbers, whose range as a picture is not known")
     if image.has_transparency_data:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from datamodules.bad_input import BadInput
 from datamodules.folders import split_folders
+from datamodules.structures.labels import palette
 from tests.datamodules.conftest import SAMPLES, first_batch, keeps_contract, needs_samples, paint
 
 
@@ -105,7 +106,13 @@ def test_a_label_map_and_its_photo_are_framed_alike(folders, scenes, flip):
         places = [left for left in range(6) if (whole[:, left : left + 25] == shown).all()]
         photo = np.asarray(Image.open(scenes / "photos" / "train" / f"{number}.jpg"))
         photo = torch.from_numpy((photo[:, ::-1] if flip else photo).copy()).permute(2, 0, 1) / 127.5 - 1
-        assert any(torch.allclose(photo[..., left : left + 25], batch.target[item], atol=1e-5) for left in places)
+        crops = [
+            left for left in range(6) if torch.allclose(photo[..., left : left + 25], batch.target[item], atol=1e-5)
+        ]
+        assert len(crops) == 1
+        assert crops == places
+        shown_source = torch.from_numpy(palette(5)[shown]).permute(2, 0, 1) / 127.5 - 1
+        assert batch.source[item].equal(shown_source.float())
 
 
 def test_a_label_map_is_shown_in_the_colours_of_its_classes(folders, scenes):

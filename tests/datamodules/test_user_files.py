@@ -42,6 +42,14 @@ def test_keypoints_refer_to_the_picture_beside_them(market, tmp_path):
         assert batch.target_structure[0, 0, 32, 32] == 1
 
 
+def test_keypoints_refer_to_the_size_that_their_file_says(market, tmp_path):
+    keypoints = {"keypoints": [128, 64, 2, *[0] * 48], "image_id": 0}
+    images = [{"id": 0, "file_name": "elsewhere.jpg", "height": 256, "width": 256}]
+    (tmp_path / "pose.json").write_text(json.dumps({"images": images, "annotations": [keypoints]}))
+    batch = market(root="nowhere").batch_from_files([None], [tmp_path / "pose.json"])
+    assert batch.target_structure[0, 0, 32, 32] == 1
+
+
 def test_an_image_of_the_dataset_brings_its_pose_along(market, market_root):
     data = market()
     data.setup("fit")
