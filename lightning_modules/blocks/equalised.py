@@ -7,6 +7,8 @@ of a layer's scale, are equally large for every layer.
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +25,12 @@ def scaled_leaky_relu(x: Tensor) -> Tensor:
 def full_precision(x: Tensor) -> Tensor:
     """x in float32, or as it is in float64: for sums and small constants that half precision cannot hold."""
     return x if x.dtype == torch.float64 else x.float()
+
+
+def without_autocast(x: Tensor) -> AbstractContextManager[Any]:
+    """Within it, autocast leaves operations on x's device alone; devices without autocast (meta) have nothing to leave."""
+    device = x.device.type
+    return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
 
 
 def unit_rms(x: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:

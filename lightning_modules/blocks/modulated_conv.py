@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightning_modules.blocks.equalised import EqualLinear, full_precision, unit_rms
+from lightning_modules.blocks.equalised import EqualLinear, full_precision, unit_rms, without_autocast
 from lightning_modules.blocks.fir_resample import Resample
 
 EPS = 1e-8
@@ -87,7 +87,7 @@ class _ModulatedConv2d(nn.Module):
 
     def modulate(self, style: Tensor) -> Tensor:
         """The scales of the input channels, one vector for each style, in full precision whatever autocast says."""
-        with torch.autocast(style.device.type, enabled=False):
+        with without_autocast(style):
             return full_precision(self.modulation(style.to(self.modulation.weight.dtype)))
 
     def convolve(self, x: Tensor, weight: Tensor) -> Tensor:
@@ -114,7 +114,7 @@ class ModulatedConv2d(_ModulatedConv2d):
         y = self.convolve(x * scales[..., None, None].to(x.dtype), weight)
         if not self.demodulate:
             return y
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x):
             power = torch.einsum("bi,oi->bo", scales.square(), weight.square().sum((2, 3)))
         return y * torch.rsqrt(power + EPS)[..., None, None].to(y.dtype)
 
@@ -143,7 +143,7 @@ class SharedModulatedConv2d(_ModulatedConv2d):
         """s for a feature map of that size: (B, C_in, height, width), or (B, C_in, 1, 1) for one style per image."""
         if isinstance(style, RegionStyle):
             weights, scales = full_precision(style.weights_at(height, width)), self.modulate(style.codes)
-            with torch.autocast(weights.device.type, enabled=False):
+            with without_autocast(weights):
                 scales = torch.einsum("bkc,bkhw->bchw", scales, weights)
         elif style.ndim == 4:
             scales = F.interpolate(self.modulate(style), (height, width), mode="bilinear", align_corners=False)

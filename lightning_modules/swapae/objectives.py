@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from lightning_modules.blocks.equalised import full_precision
+from lightning_modules.blocks.equalised import full_precision, without_autocast
 from lightning_modules.losses.adversarial import AdversarialLoss
 from lightning_modules.swapae.patch_discriminator import PatchDiscriminator
 
@@ -56,7 +56,7 @@ def gradient_penalties(
         real: (B, 3, H, W).
         reference, target: (B, T, 3, P, P), two sets of crops of them.
     """
-    with torch.autocast(real.device.type, enabled=False), torch.enable_grad():
+    with without_autocast(real), torch.enable_grad():
         leaves = [full_precision(x.detach()).requires_grad_() for x in (real, reference, target)]
         logits = judge(leaves[0]).sum() + patches(*leaves[1:]).sum()
         gradients = torch.autograd.grad(logits, leaves, create_graph=True)
