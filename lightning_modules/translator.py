@@ -90,7 +90,7 @@ class Translator(pl.LightningModule):
         """
         super().__init__()
         self.automatic_optimization = False
-        self.reads = ("source", "structure")
+        self.reads: tuple[str, ...] = ("source", "structure")
         """Which sides of a batch `translate` looks at."""
         self.optimizer = optimizer
         self.scheduler = scheduler

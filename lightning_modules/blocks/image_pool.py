@@ -7,6 +7,7 @@ does not forget what the generator did some steps ago, and the game oscillates l
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -58,3 +59,12 @@ class ImagePool:
     def load(self, state: Tensor | None) -> None:
         """Go on from what `state` returned. Images move to the device of the new ones as they are needed."""
         self.images = [] if state is None else list(state[: self.size].unbind())
+
+
+def of_all_ranks(state: dict[str, Tensor | None]) -> list[dict[str, Tensor | None]]:
+    """The states of all processes, by rank, on each of them; all must call it."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return [state]
+    states: list[Any] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(states, state)
+    return states

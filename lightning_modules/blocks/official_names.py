@@ -33,10 +33,15 @@ PADDINGS: dict[str, Padding] = {"reflect": "reflect", "replicate": "replicate", 
 
 def _norm(word: str) -> dict[str, Any]:
     """`norm` and `bias` for an official norm; without a norm, the official convolutions have no bias either."""
+    return {"norm": norm_kind(word), "bias": word == "instance"}
+
+
+def norm_kind(word: str) -> NormKind:
+    """Our name of an official norm. (`trainer.sync_batchnorm=true` makes syncbatch of batch.)"""
     kinds: dict[str, NormKind] = {"instance": "instance", "batch": "batch", "syncbatch": "batch", "none": "none"}
     if word not in kinds:
         raise BadInput(f"norm={word!r} is not one of the official code: {', '.join(kinds)}")
-    return {"norm": kinds[word], "bias": word == "instance"}
+    return kinds[word]
 
 
 def resnet_generator(

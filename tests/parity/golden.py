@@ -77,7 +77,7 @@ class Compared(NamedTuple):
 
     @property
     def error(self) -> float:
-        ours, official = (torch.as_tensor(x).detach().double() for x in (self.ours, self.official))
+        ours, official = (torch.as_tensor(x, dtype=torch.float64).detach() for x in (self.ours, self.official))
         if ours.shape != official.shape:
             raise AssertionError(f"{self.name} is {tuple(ours.shape)} and should be {tuple(official.shape)}")
         difference, scale = (ours - official).abs().max().item(), official.abs().max().item()
