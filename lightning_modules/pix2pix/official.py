@@ -35,13 +35,8 @@ def arguments(**options: Any) -> dict[str, Any]:
     Raises:
         BadInput: an option that has no counterpart here.
     """
-    options = {
-        "netG": "unet_256",
-        "norm": "batch",
-        "no_dropout": False,
-        "gan_mode": "vanilla",
-        "lambda_L1": 100.0,
-    } | options
+    defaults = {"netG": "unet_256", "norm": "batch", "no_dropout": False, "gan_mode": "vanilla"}
+    options = {**defaults, "lambda_L1": 100.0, **options}
     words = generator_words(options) | discriminator_words(options) | optimizer_words(options)
     words |= {
         "gan_mode": options.pop("gan_mode"),

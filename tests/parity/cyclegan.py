@@ -6,10 +6,13 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image, ImageOps
 
 from datamodules.batch import Batch
+from datamodules.preprocess import cropped, resized
 from lightning_modules.blocks import official_names, official_options
 from lightning_modules.blocks.image_pool import ImagePool
 from lightning_modules.cyclegan import official
@@ -125,3 +128,18 @@ def losses(golden: Golden) -> Iterator[Compared]:
             judging = (loss.real(discriminator(real)) + loss.fake(discriminator(fake))) / 2
             ours = judging if player == "D" else loss.generator(discriminator(fake))
         yield Compared(name, ours, expected, PRECISION)
+
+
+@compares("get_transform in data/base_dataset.py of junyanz/")
+def preprocessing(golden: Golden) -> Iterator[Compared]:
+    for name, case in golden.spec["values"].items():
+        drawn = (golden.input(name, torch.float64) + 1) * 127.5
+        image = Image.fromarray(drawn.round().clamp(0, 255).to(torch.uint8).numpy())
+        options = case["options"]
+        image = resized(image, options["preprocess"], options["load_size"], options["crop_size"])
+        if "crop" in options["preprocess"]:
+            image = cropped(image, tuple(case["crop_pos"]), options["crop_size"])
+        if case["flip"]:
+            image = ImageOps.mirror(image)
+        ours = torch.from_numpy(np.array(image)).permute(2, 0, 1) / 127.5 - 1
+        yield Compared(name, ours, golden.outputs[name], 1e-6)

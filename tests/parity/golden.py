@@ -51,9 +51,9 @@ class Golden:
         return {name: value.to(dtype) if value.is_floating_point() else value for name, value in tensors.items()}
 
     def input(self, name: str, dtype: torch.dtype = torch.float32) -> Tensor:
-        """An input drawn by the recipe: an image (`kind` begins with 'image') or normal numbers."""
+        """An input drawn by the recipe: an image, where its `kind` says so, or normal numbers."""
         described = self.spec["inputs"][name]
-        draw = recipe.image if described["kind"].startswith("image") else recipe.draw
+        draw = recipe.image if "image" in described["kind"] else recipe.draw
         return torch.from_numpy(draw(name, tuple(described["shape"]), self.spec["seed"])).to(dtype)
 
     @cached_property
