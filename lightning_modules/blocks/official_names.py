@@ -1,6 +1,6 @@
 """Networks of junyanz/pytorch-CycleGAN-and-pix2pix, by its words and names -> ours.
 
-Published checkpoints are bare state dicts. `network_of` tells from their entries which network they are of and builds ours;
+Published checkpoints are bare state dicts. `told_by` says by their entries which network they are of, `load` builds ours, and
 `load_state` moves the entries over and accounts for every one. The functions that build a network from options take the
 words of the official constructors, so that whoever knows those need not learn ours first.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -173,41 +173,48 @@ def _unwrapped(name: str) -> str:
     return name
 
 
-def network_of(
-    state: Mapping[str, Tensor],
-    where: str = "The given state dict",
-    *,
-    padding_type: str = "reflect",
-    unet_dropout: bool = True,
-) -> nn.Module:
-    """An untrained network of ours of the kind and size that an official state dict is of.
+class Told(NamedTuple):
+    """What the entries of an official state dict tell: the official constructor, and its arguments."""
 
-    Args:
-        padding_type: of a ResNet's blocks; 'reflect' and 'replicate' cannot be told apart by names.
-        unet_dropout: whether a U-Net has dropout, which its names do not tell; the published ones have.
+    constructor: Callable[..., nn.Module]
+    words: dict[str, Any]
+
+    @property
+    def is_generator(self) -> bool:
+        return self.constructor in (resnet_generator, unet_generator)
+
+
+def told_by(state: Mapping[str, Tensor], where: str = "The given state dict") -> Told:
+    """Which official network, of which size, a state dict is of.
+
+    Two things do not show: whether a ResNet pads by 'reflect' or 'replicate' (the first is assumed), and whether a U-Net has
+    dropout (it is assumed, as in all published ones).
 
     Raises:
-        BadInput: it is of none of the four networks.
+        BadInput: it is of none of the four networks, or lacks the entries that would tell.
     """
     kernels = {name.removesuffix(".weight"): value for name, value in state.items() if value.ndim == 4}
     try:
         if "model.10.conv_block.1" in kernels or "model.10.conv_block.0" in kernels:
-            return _resnet_of(state, kernels, padding_type)
+            return Told(resnet_generator, _resnet_words(state, kernels))
         if "model.model.0" in kernels:
-            return unet_generator(
-                input_nc=kernels["model.model.0"].shape[1],
-                output_nc=kernels["model.model.3"].shape[1],  # a transposed convolution: inputs stand first
-                num_downs=len(kernels) // 2,
-                ngf=kernels["model.model.0"].shape[0],
-                norm=_norm_in(state, "model.model.1.model.1", "model.model.1.model.2"),
-                use_dropout=unet_dropout,
-            )
+            words = {
+                "input_nc": kernels["model.model.0"].shape[1],
+                "output_nc": kernels["model.model.3"].shape[1],  # a transposed convolution: inputs stand first
+                "num_downs": len(kernels) // 2,
+                "ngf": kernels["model.model.0"].shape[0],
+                "norm": _norm_in(state, "model.model.1.model.1", "model.model.1.model.2"),
+                "use_dropout": True,
+            }
+            return Told(unet_generator, words)
         if "model.0" in kernels:
             ndf, input_nc = kernels["model.0"].shape[:2]
-            return patch_discriminator(input_nc, ndf, len(kernels) - 2, _norm_in(state, "model.2", "model.3"))
+            sizes = {"input_nc": input_nc, "ndf": ndf, "n_layers": len(kernels) - 2}
+            return Told(patch_discriminator, {**sizes, "norm": _norm_in(state, "model.2", "model.3")})
         if "net.0" in kernels:
             ndf, input_nc = kernels["net.0"].shape[:2]
-            return pixel_discriminator(input_nc, ndf, _norm_in(state, "net.2", "net.3"))
+            norm = _norm_in(state, "net.2", "net.3")
+            return Told(pixel_discriminator, {"input_nc": input_nc, "ndf": ndf, "norm": norm})
     except KeyError as error:
         raise BadInput(f"{where} is incomplete: missing {error.args[0]}.weight") from error
     raise BadInput(
@@ -216,20 +223,20 @@ def network_of(
     )
 
 
-def _resnet_of(state: Mapping[str, Tensor], kernels: State, padding_type: str) -> ResNetGenerator:
+def _resnet_words(state: Mapping[str, Tensor], kernels: State) -> dict[str, Any]:
     """Padding modules and dropout move the convolutions of a block: 1 and 5, with dropout 1 and 6; by zeros 0 and 3 or 4."""
     positions = sorted(int(name.rsplit(".", 1)[1]) for name in kernels if name.startswith("model.10.conv_block."))
     first, second = positions[0], positions[-1]
     blocks = sum(name.endswith(f".conv_block.{first}") for name in kernels)
-    return resnet_generator(
-        input_nc=kernels["model.1"].shape[1],
-        output_nc=kernels[f"model.{17 + blocks}"].shape[0],
-        ngf=kernels["model.1"].shape[0],
-        n_blocks=blocks,
-        norm=_norm_in(state, "model.4", "model.5"),
-        use_dropout=second == 2 * first + 4,
-        padding_type=padding_type if first == 1 else "zero",
-    )
+    return {
+        "input_nc": kernels["model.1"].shape[1],
+        "output_nc": kernels[f"model.{17 + blocks}"].shape[0],
+        "ngf": kernels["model.1"].shape[0],
+        "n_blocks": blocks,
+        "norm": _norm_in(state, "model.4", "model.5"),
+        "use_dropout": second == 2 * first + 4,
+        "padding_type": "reflect" if first == 1 else "zero",
+    }
 
 
 def _norm_in(state: Mapping[str, Tensor], conv: str, norm: str) -> str:
@@ -278,15 +285,18 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], where: str = "Th
     network.load_state_dict(ours)
 
 
-def load(
-    source: str | Path | Mapping[str, Tensor], *, padding_type: str = "reflect", unet_dropout: bool = True
-) -> nn.Module:
-    """The network of an official checkpoint, such as `latest_net_G.pth`, with its weights. Arguments: see `network_of`.
+def load(source: str | Path | Mapping[str, Tensor], **words: Any) -> nn.Module:
+    """The network of an official checkpoint, such as `latest_net_G.pth`, with its weights.
+
+    Args:
+        words: arguments of the official constructor that its entries do not tell (see `told_by`): `padding_type="replicate"`
+            for a ResNet, `use_dropout=False` for a U-Net.
 
     Raises:
         BadInput: it cannot be read, is of another network, or does not fit to the last entry.
     """
     state, where = read(source)
-    network = network_of(state, where, padding_type=padding_type, unet_dropout=unet_dropout)
+    told = told_by(state, where)
+    network = told.constructor(**{**told.words, **words})
     load_state(network, state, where)
     return network

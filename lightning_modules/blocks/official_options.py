@@ -6,6 +6,7 @@ Each function takes the options that it knows out of `options`; `refuse_unknown`
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -13,8 +14,17 @@ from torch.optim import Optimizer, lr_scheduler
 from torch.optim.lr_scheduler import LRScheduler
 
 from datamodules.bad_input import BadInput
-from lightning_modules.blocks.official_names import norm_kind
+from lightning_modules.blocks.official_names import (
+    State,
+    norm_kind,
+    patch_discriminator,
+    resnet_generator,
+    told_by,
+    unet_generator,
+)
 from lightning_modules.schedules import linear_decay
+
+SCHEDULE_OPTIONS = ("lr_policy", "epoch_count", "n_epochs", "n_epochs_decay", "lr_decay_iters")
 
 
 def generator_words(options: dict[str, Any]) -> dict[str, Any]:
@@ -40,10 +50,36 @@ def discriminator_words(options: dict[str, Any]) -> dict[str, Any]:
     return {"discriminator": kind, "patch_layers": layers if net == "n_layers" else 3, "ndf": options.pop("ndf", 64)}
 
 
-def optimizer_words(options: dict[str, Any]) -> dict[str, Any]:
-    """`lr` and `beta1` (and `beta2`), as Pix2Pix and CycleGAN want them."""
-    rate, betas = options.pop("lr", 2e-4), (options.pop("beta1", 0.5), options.pop("beta2", 0.999))
-    return {"optimizer": functools.partial(torch.optim.Adam, lr=rate, betas=betas)}
+def training_words(options: dict[str, Any]) -> dict[str, Any]:
+    """`init_type`, `init_gain`, `lr`, `beta1` and what `schedule` knows, as Pix2Pix and CycleGAN want them."""
+    betas = options.pop("beta1", 0.5), options.pop("beta2", 0.999)
+    policy = {name: options.pop(name) for name in SCHEDULE_OPTIONS if name in options}
+    return {
+        "init": options.pop("init_type", "normal"),
+        "init_gain": options.pop("init_gain", 0.02),
+        "optimizer": functools.partial(torch.optim.Adam, lr=options.pop("lr", 2e-4), betas=betas),
+        "scheduler": functools.partial(schedule, options=policy),
+    }
+
+
+def told_words(networks: Iterable[tuple[State, str]]) -> dict[str, Any]:
+    """What official state dicts tell of the networks of Pix2Pix and CycleGAN; each is given with its name in sentences."""
+    words: dict[str, Any] = {}
+    for state, where in networks:
+        told = told_by(state, where)
+        size = told.words
+        if told.constructor is resnet_generator:
+            words |= {"generator": "resnet", "ngf": size["ngf"], "blocks": size["n_blocks"]}
+        elif told.constructor is unet_generator:
+            words |= {"generator": "unet", "ngf": size["ngf"], "depth": size["num_downs"]}
+        elif told.constructor is patch_discriminator:
+            words |= {"discriminator": "patch", "ndf": size["ndf"], "patch_layers": size["n_layers"]}
+        else:
+            words |= {"discriminator": "pixel", "ndf": size["ndf"]}
+        if told.is_generator:
+            words |= {"dropout": size["use_dropout"]}
+        words |= {"norm": norm_kind(size["norm"])}
+    return words
 
 
 def schedule(optimizer: Optimizer, options: dict[str, Any]) -> LRScheduler:

@@ -18,13 +18,16 @@ from lightning_modules.blocks.official_names import load, load_state, read
 from lightning_modules.blocks.official_options import (
     discriminator_words,
     generator_words,
-    optimizer_words,
     refuse_unknown,
+    told_words,
+    training_words,
 )
 from lightning_modules.cyclegan.module import CycleGAN
 
-__all__ = ["arguments", "load", "load_into"]
+__all__ = ["arguments", "arguments_told_by", "load", "load_into"]
 
+Networks = Mapping[str, str | Path | Mapping[str, Tensor]]
+"""State dicts or their files, by official name of the network."""
 NETWORKS = {
     "G_A": "generator_xy",  # A -> B
     "G_B": "generator_yx",
@@ -42,7 +45,7 @@ def arguments(**options: Any) -> dict[str, Any]:
     """
     defaults = {"netG": "resnet_9blocks", "norm": "instance", "no_dropout": True, "gan_mode": "lsgan", "pool_size": 50}
     options = {**defaults, "lambda_A": 10.0, "lambda_B": 10.0, "lambda_identity": 0.5, **options}
-    words = generator_words(options) | discriminator_words(options) | optimizer_words(options)
+    words = generator_words(options) | discriminator_words(options) | training_words(options)
     words |= {
         "gan_mode": options.pop("gan_mode"),
         "gradient_penalty_weight": 0.0,  # the official wgangp has no penalty
@@ -55,7 +58,16 @@ def arguments(**options: Any) -> dict[str, Any]:
     return words
 
 
-def load_into(module: CycleGAN, networks: Mapping[str, str | Path | Mapping[str, Tensor]]) -> None:
+def arguments_told_by(networks: Networks) -> dict[str, Any]:
+    """Arguments of `CycleGAN` that the entries of official state dicts tell: sizes of networks and norm.
+
+    Raises:
+        BadInput: a file that cannot be read, or is of no network of CycleGAN.
+    """
+    return told_words(read(source) for source in networks.values())
+
+
+def load_into(module: CycleGAN, networks: Networks) -> None:
     """Take over official state dicts, by official name: `{"G_A": "latest_net_G_A.pth", ...}`, any of the four.
 
     Raises:

@@ -14,17 +14,20 @@ from typing import Any
 from torch import Tensor
 
 from datamodules.bad_input import BadInput
-from lightning_modules.blocks.official_names import load, load_state, read
+from lightning_modules.blocks.official_names import load, load_state, read, told_by
 from lightning_modules.blocks.official_options import (
     discriminator_words,
     generator_words,
-    optimizer_words,
     refuse_unknown,
+    told_words,
+    training_words,
 )
 from lightning_modules.pix2pix.module import Pix2Pix
 
-__all__ = ["arguments", "load", "load_into"]
+__all__ = ["arguments", "arguments_told_by", "load", "load_into"]
 
+Networks = Mapping[str, str | Path | Mapping[str, Tensor]]
+"""State dicts or their files, by official name of the network."""
 NETWORKS = {"G": "generator", "D": "discriminator"}
 """Official network -> attribute of `Pix2Pix`."""
 
@@ -37,7 +40,7 @@ def arguments(**options: Any) -> dict[str, Any]:
     """
     defaults = {"netG": "unet_256", "norm": "batch", "no_dropout": False, "gan_mode": "vanilla"}
     options = {**defaults, "lambda_L1": 100.0, **options}
-    words = generator_words(options) | discriminator_words(options) | optimizer_words(options)
+    words = generator_words(options) | discriminator_words(options) | training_words(options)
     words |= {
         "gan_mode": options.pop("gan_mode"),
         "gradient_penalty_weight": 0.0,  # the official wgangp has no penalty
@@ -48,7 +51,20 @@ def arguments(**options: Any) -> dict[str, Any]:
     return words
 
 
-def load_into(module: Pix2Pix, networks: Mapping[str, str | Path | Mapping[str, Tensor]]) -> None:
+def arguments_told_by(networks: Networks) -> dict[str, Any]:
+    """Arguments of `Pix2Pix` that the entries of official state dicts tell: sizes of networks, norm, the structure's channels.
+
+    Raises:
+        BadInput: a file that cannot be read, or is of no network of pix2pix.
+    """
+    states = {name: read(source) for name, source in networks.items()}
+    words = told_words(states.values())
+    if "G" in states:
+        words["structure_channels"] = told_by(*states["G"]).words["input_nc"]
+    return words
+
+
+def load_into(module: Pix2Pix, networks: Networks) -> None:
     """Take over official state dicts, by official name: `{"G": "latest_net_G.pth", "D": "latest_net_D.pth"}`, or one of them.
 
     Raises:

@@ -38,9 +38,9 @@ def network(golden: Golden) -> Iterator[Compared]:
         for name, tap in taps.items():
             yield Compared(name, tap(), golden.outputs[name])
         # What the entries alone tell must be the same network.
-        told = official_names.load(state, padding_type=words.get("padding_type", "reflect"), unet_dropout=False)
-        if golden.spec.get("mode", "eval") == "eval":
-            yield Compared("y of the network told by the entries", told.to(dtype).eval()(golden.input("x", dtype)), y)
+        hidden = {name: words[name] for name in ("padding_type", "use_dropout") if name in words}
+        told = official_names.load(state, **hidden).to(dtype).train(ours.training)
+        yield Compared("y of the network told by the entries", told(golden.input("x", dtype)), y)
 
 
 def _tap(network: nn.Module, name: str) -> Callable[[], Tensor]:

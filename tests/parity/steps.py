@@ -14,7 +14,7 @@ from datamodules.batch import Batch
 from lightning_modules.translator import Translator
 from tests.parity.golden import Golden
 
-DESCRIBED = ("batch_size", "direction", "optimizers", "D_input_nc", "input_nc", "output_nc", "init_type", "init_gain")
+DESCRIBED = ("batch_size", "direction", "optimizers", "D_input_nc", "input_nc", "output_nc")
 """Words of a golden's config that follow from its inputs, or describe what is always so."""
 
 
