@@ -304,11 +304,11 @@ def _terms_of_logits(given: dict[str, Tensor]) -> dict[str, Tensor]:
     real, rec = given["real"], given["rec"]
     mixed, crop = torch.zeros_like(real), real[:, None]
     of_images = objectives.discriminator_terms(
-        _Given(torch.cat([given["pred_real"], given["pred_rec"], given["pred_mix"]])), real, rec, mixed
+        _Given(given["pred_real"], given["pred_rec"], given["pred_mix"]), real, rec, mixed
     )
     of_patches = objectives.patch_discriminator_terms(_Given(given["patch_real"], given["patch_mix"]), crop, crop, crop)
     of_generator = objectives.generator_terms(
-        _Given(torch.cat([given["pred_rec"], given["pred_mix"]])), real, rec, mixed
+        _Given(given["pred_rec"], given["pred_mix"]), real, rec, mixed
     ) | objectives.patch_generator_terms(_Given(given["patch_mix"]), crop, crop)
     terms = official_terms({**of_images, **of_patches, **of_generator})
     terms["gan_real"], terms["gan_fake"] = (

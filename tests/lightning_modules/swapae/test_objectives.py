@@ -18,13 +18,17 @@ def images(count, seed):
     return torch.rand(count, 3, 16, 16, generator=torch.Generator().manual_seed(seed)).double() * 2 - 1
 
 
-def test_one_pass_of_the_discriminator_has_the_gradients_of_separate_ones():
+def test_one_pass_has_the_values_and_gradients_of_separate_ones():
     judge, _ = networks()
-    real, rec, swap = images(4, 0), images(2, 1), images(4, 2)
-    together = sum(objectives.discriminator_terms(judge, real, rec, swap).values())
-    apart = objectives.GAN.real(judge(real)) + objectives.GAN.fake(judge(rec)) + objectives.GAN.fake(judge(swap))
-    for one, other in zip(*(torch.autograd.grad(y, list(judge.parameters())) for y in (together, apart)), strict=True):
-        torch.testing.assert_close(one, other)
+    batches = images(4, 0), images(2, 1), images(4, 2)
+    one, other = (
+        sum(logits.square().sum() for logits in objectives.passed(judge, *batches, together=together))
+        for together in (True, False)
+    )
+    torch.testing.assert_close(one, other)
+    gradients = (torch.autograd.grad(value, list(judge.parameters())) for value in (one, other))
+    for of_one, of_other in zip(*gradients, strict=True):
+        torch.testing.assert_close(of_one, of_other)
 
 
 def test_penalties_are_the_squared_gradients_of_each_image():
