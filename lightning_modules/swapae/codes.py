@@ -24,7 +24,7 @@ def swap_order(batch: int) -> list[int]:
         BadInput: a batch of one.
     """
     if batch < 2:
-        raise BadInput("a swap needs two images: make the batch at least 2 per device")
+        raise BadInput("a swap needs two images: set data.batch_size to at least 2, or train on both images of pairs")
     order = [i ^ 1 for i in range(batch)]
     if batch % 2:
         order[-3:] = [batch - 2, batch - 1, batch - 3]
