@@ -15,7 +15,6 @@ from datamodules.bad_input import BadInput
 from datamodules.keyed_loader import Key
 from datamodules.pairing import Pairs
 from datamodules.reading import Unreadable
-from datamodules.structures.labels import checked
 from datamodules.structures.structure import Annotation
 from datamodules.table import Table
 from datamodules.transforms import Framing
@@ -93,10 +92,8 @@ class PairDataset(Dataset):
 
     def _side(self, row: int, framing: Framing) -> tuple[Tensor, Tensor | None]:
         pixels = self.table.read_picture(row)
-        found = self.table.read_annotation(row, self.annotation)
-        if self.annotation == "labels" and found is not None:
-            checked(found, self.classes, f"of {self.table.key(row)}")
-        return framing.picture(pixels), framing.annotation(found, self.annotation, pixels.shape[:2])
+        annotation = self.table.framed_annotation(row, self.annotation, framing, pixels, self.classes)
+        return framing.picture(pixels), annotation
 
     def _truth(self, side: str, row: int) -> dict[str, Tensor]:
         path = (Path(self.table.root) / "truth" / self.table.key(row)).with_suffix(".npz")

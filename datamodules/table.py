@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
+from torch import Tensor
 
 from datamodules.reading import read_labels, read_picture
+from datamodules.structures.labels import checked
 from datamodules.structures.structure import Annotation
+from datamodules.transforms import Framing
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,20 @@ class Table:
     def read_picture(self, row: int) -> np.ndarray:
         """(height, width, 3) uint8. Raises `Unreadable`."""
         return read_picture(self.path(row))
+
+    def framed_annotation(
+        self, row: int, kind: Annotation, framing: Framing, pixels: np.ndarray, classes: int
+    ) -> Tensor | None:
+        """What a structure of this row is drawn from, framed like its picture. Raises `Unreadable`.
+
+        Args:
+            pixels: (height, width, 3), the row's picture.
+            classes: of label maps, to find wrong ones.
+        """
+        found = self.read_annotation(row, kind)
+        if kind == "labels" and found is not None:
+            checked(found, classes, f"of {self.key(row)}")
+        return framing.annotation(found, kind, pixels.shape[:2])
 
     def read_annotation(self, row: int, kind: Annotation) -> np.ndarray | None:
         """What a structure of this row is drawn from; None where the picture itself shows it. Raises `Unreadable`."""

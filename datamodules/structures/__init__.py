@@ -13,7 +13,7 @@ from datamodules.bad_input import BadInput, nearest
 if TYPE_CHECKING:
     from datamodules.structures.structure import Structure
 
-FIXED_CHANNELS = {"pose_heatmaps": 18, "edges": 1, "image": 3}
+FIXED_CHANNELS = {"pose_heatmaps": 18, "edges": 1, "part_edges": 15, "image": 3}
 """Channels of the structures whose number of channels does not depend on the dataset."""
 
 
@@ -21,7 +21,7 @@ def channels(structure: str, classes: int = 0) -> int:
     """The number of channels S of a structure's maps (B, S, H, W).
 
     Args:
-        structure: `pose_heatmaps`, `labels`, `edges` or `image`.
+        structure: `pose_heatmaps`, `labels`, `edges`, `part_edges` or `image`.
         classes: the number of classes of a label map; only `labels` asks for it.
 
     Raises:
@@ -58,6 +58,10 @@ def build(
         from datamodules.structures.edges import Edges
 
         return Edges(edge_low, edge_high)
+    if structure == "part_edges":
+        from datamodules.structures.part_edges import PartEdges
+
+        return PartEdges()
     from datamodules.structures.picture import Picture
 
     return Picture()
