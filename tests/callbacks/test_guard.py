@@ -34,14 +34,16 @@ def test_good_checkpoints_stay(painter: Make, people: Make, trainer: Make, tmp_p
     assert all(value.isfinite().all() for value in saved["state_dict"].values())
 
 
-def test_a_window_still_names_its_first_bad_step(painter: Make, people: Make, trainer: Make) -> None:
-    # What a GPU does: several steps are tested together.
-    class Window(Guard):
-        def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-            pending, self._test_pending = self._test_pending, lambda: None  # type: ignore[method-assign]
-            super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
-            self._test_pending = pending  # type: ignore[method-assign]
+class Window(Guard):
+    """Tests nothing at the end of a step, as on a GPU within a window."""
 
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        test, self._test_pending = self._test_pending, lambda: None  # type: ignore[method-assign]
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+        self._test_pending = test  # type: ignore[method-assign]
+
+
+def test_a_window_still_names_its_first_bad_step(painter: Make, people: Make, trainer: Make) -> None:
     with pytest.raises(NotFinite, match=r"The loss G/l1 became nan at step 3, on people/008_a\.jpg"):
         trainer(Window()).fit(painter(poison_at=2), datamodule=people())  # tested when training ends, at step 4
 
@@ -49,10 +51,12 @@ def test_a_window_still_names_its_first_bad_step(painter: Make, people: Make, tr
 def test_a_pending_window_is_tested_before_saving(
     painter: Make, people: Make, trainer: Make, tmp_path: pathlib.Path
 ) -> None:
-    class Late(Guard):
-        def on_train_batch_end(self, *arguments: Any) -> None:
-            pass
+    with pytest.raises(NotFinite, match=r"The loss G/l1 became nan at step 3"):
+        trainer(Window(), LastCheckpoint(every_n_steps=1)).fit(painter(poison_at=2), datamodule=people())
+    assert torch.load(tmp_path / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 2
 
+
+def test_weights_are_tested_before_saving(painter: Make, people: Make, trainer: Make, tmp_path: pathlib.Path) -> None:
     class Poison(pl.Callback):
         def on_train_batch_end(self, trainer: Any, pl_module: Any, *_: Any) -> None:
             if trainer.global_step == 3:
@@ -60,7 +64,7 @@ def test_a_pending_window_is_tested_before_saving(
                     pl_module.generator[0].weight[0] = float("inf")
 
     with pytest.raises(NotFinite, match=r"The weight generator\.0\.weight became NaN or infinite at step 3"):
-        trainer(Poison(), Late(), LastCheckpoint(every_n_steps=1)).fit(painter(), datamodule=people())
+        trainer(Poison(), Guard(), LastCheckpoint(every_n_steps=1)).fit(painter(), datamodule=people())
     assert torch.load(tmp_path / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 2
 
 
