@@ -80,6 +80,12 @@ class TestRunCSV:
         assert len(rows(tmp_path)) == 2
 
 
+def finish(logger: RunWandb) -> None:
+    """End a run as the end of the program does: W&B's background process has then written everything."""
+    logger.experiment.finish()
+    wandb.teardown()
+
+
 def records(folder: pathlib.Path) -> Iterator[Any]:
     """The records of the one offline W&B run in a folder: LevelDB's log format, each record a protobuf message."""
     from wandb.proto.wandb_internal_pb2 import Record
@@ -140,7 +146,7 @@ class TestRunWandb:
         logger.log_metrics({"train/l1": 0.5}, step=0)
         logger.log_metrics({"val/ssim": 0.25}, step=1)
         logger.log_picture("samples/val", PICTURE, step=1)
-        logger.experiment.finish()
+        finish(logger)
         run = next(record.run for record in records(tmp_path) if record.WhichOneof("record_type") == "run")
         assert (run.display_name, run.run_group, list(run.tags)) == ("a word", "sweep", ["tag"])
         rows = history(tmp_path)
@@ -153,7 +159,7 @@ class TestRunWandb:
     def test_pictures_can_be_refused(self, tmp_path: pathlib.Path, without_key: None) -> None:
         logger = RunWandb(str(tmp_path), upload_images=False)
         logger.log_picture("samples/val", PICTURE, step=1)
-        logger.experiment.finish()
+        finish(logger)
         assert not list(tmp_path.glob("wandb/**/*.png"))
 
     def test_pictures_go_online_only_when_asked(self, tmp_path: pathlib.Path, without_network: None) -> None:
@@ -172,7 +178,7 @@ class TestRunWandb:
         with caplog.at_level(logging.WARNING, logger="engine.loggers"):
             logger = RunWandb(str(tmp_path), init_timeout=1.0)
             logger.log_metrics({"train/l1": 0.5}, step=0)
-            logger.experiment.finish()
+            finish(logger)
         assert time.monotonic() - begin < 15
         assert logger.is_offline
         assert "W&B cannot be reached" in caplog.text
@@ -187,7 +193,7 @@ class TestRunWandb:
         for _ in range(2):
             logger = RunWandb(str(tmp_path))
             ids.append(logger.experiment.id)
-            logger.experiment.finish()
+            finish(logger)
         assert ids[0] == ids[1]
 
     def test_a_resumed_run_keeps_its_id_when_the_network_is_gone(
@@ -198,7 +204,7 @@ class TestRunWandb:
         logger = RunWandb(str(tmp_path), init_timeout=1.0)
         assert logger.experiment.id == "abcd1234"
         assert logger.is_offline
-        logger.experiment.finish()
+        finish(logger)
 
 
 class TestRunTensorBoard:
