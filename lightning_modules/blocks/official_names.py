@@ -31,17 +31,15 @@ PADDINGS: dict[str, Padding] = {"reflect": "reflect", "replicate": "replicate", 
 # Official words -> our networks
 
 
-def _norm(word: str) -> dict[str, Any]:
-    """`norm` and `bias` for an official norm; without a norm, the official convolutions have no bias either."""
-    return {"norm": norm_kind(word), "bias": word == "instance"}
+def norm_words(word: str) -> dict[str, Any]:
+    """`norm` and `bias` of our networks for an official norm: without a norm, the official convolutions have no bias either.
 
-
-def norm_kind(word: str) -> NormKind:
-    """Our name of an official norm. (`trainer.sync_batchnorm=true` makes syncbatch of batch.)"""
+    (`trainer.sync_batchnorm=true` makes syncbatch of batch.)
+    """
     kinds: dict[str, NormKind] = {"instance": "instance", "batch": "batch", "syncbatch": "batch", "none": "none"}
     if word not in kinds:
         raise BadInput(f"norm={word!r} is not one of the official code: {', '.join(kinds)}")
-    return kinds[word]
+    return {"norm": kinds[word], "bias": word == "instance"}
 
 
 def resnet_generator(
@@ -55,7 +53,7 @@ def resnet_generator(
 ) -> ResNetGenerator:
     """The official `ResnetGenerator` of these arguments."""
     padding = PADDINGS[padding_type]
-    return ResNetGenerator(input_nc, output_nc, n_blocks, ngf, dropout=use_dropout, padding=padding, **_norm(norm))
+    return ResNetGenerator(input_nc, output_nc, n_blocks, ngf, dropout=use_dropout, padding=padding, **norm_words(norm))
 
 
 def unet_generator(
@@ -67,19 +65,19 @@ def unet_generator(
     use_dropout: bool = False,
 ) -> UNetGenerator:
     """The official `UnetGenerator` of these arguments, which has five levels also where fewer are asked for."""
-    return UNetGenerator(input_nc, output_nc, max(num_downs, 5), ngf, dropout=use_dropout, **_norm(norm))
+    return UNetGenerator(input_nc, output_nc, max(num_downs, 5), ngf, dropout=use_dropout, **norm_words(norm))
 
 
 def patch_discriminator(
     input_nc: int = 3, ndf: int = 64, n_layers: int = 3, norm: str = "instance"
 ) -> PatchDiscriminator:
     """The official `NLayerDiscriminator` of these arguments."""
-    return PatchDiscriminator(input_nc, ndf, n_layers, **_norm(norm))
+    return PatchDiscriminator(input_nc, ndf, n_layers, **norm_words(norm))
 
 
 def pixel_discriminator(input_nc: int = 3, ndf: int = 64, norm: str = "instance") -> PixelDiscriminator:
     """The official `PixelDiscriminator` of these arguments."""
-    return PixelDiscriminator(input_nc, ndf, **_norm(norm))
+    return PixelDiscriminator(input_nc, ndf, **norm_words(norm))
 
 
 # Official names -> our names

@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from datamodules.bad_input import BadInput
 from lightning_modules.blocks.official_names import (
     State,
-    norm_kind,
+    norm_words,
     patch_discriminator,
     resnet_generator,
     told_by,
@@ -38,7 +38,7 @@ def generator_words(options: dict[str, Any]) -> dict[str, Any]:
         words |= {"generator": "unet", "depth": int(size).bit_length() - 1}
     else:
         raise BadInput(f"netG={net!r} is not one of the official code, such as resnet_9blocks or unet_256")
-    return words | {"norm": norm_kind(options.pop("norm"))}
+    return words | norm_words(options.pop("norm"))
 
 
 def discriminator_words(options: dict[str, Any]) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def told_words(networks: Iterable[tuple[State, str]]) -> dict[str, Any]:
             words |= {"discriminator": "pixel", "ndf": size["ndf"]}
         if told.is_generator:
             words |= {"dropout": size["use_dropout"]}
-        words |= {"norm": norm_kind(size["norm"])}
+        words |= norm_words(size["norm"])
     return words
 
 

@@ -27,6 +27,7 @@ def make_generator(
     depth: int | Auto,
     blocks: int | Auto,
     norm: NormKind,
+    bias: bool | None,
     dropout: bool,
     init: InitKind,
     init_gain: float,
@@ -48,10 +49,10 @@ def make_generator(
             raise BadInput(
                 f"A U-Net needs height and width in multiples of 4, not {size[0]}x{size[1]}: resize to {fitting}"
             )
-        network = UNetGenerator(input_channels, 3, depth, width, norm, dropout)
+        network = UNetGenerator(input_channels, 3, depth, width, norm, dropout, bias=bias)
     else:
         blocks = (6 if max(size) <= 128 else 9) if blocks == "auto" else blocks
-        network = ResNetGenerator(input_channels, 3, blocks, width, norm, dropout)
+        network = ResNetGenerator(input_channels, 3, blocks, width, norm, dropout, bias=bias)
     network.check_size(*size)
     initialise(network, init, init_gain)
     return network
@@ -65,6 +66,7 @@ def make_discriminator(
     width: int,
     layers: int,
     norm: NormKind,
+    bias: bool | None,
     init: InitKind,
     init_gain: float,
 ) -> nn.Module:
@@ -78,9 +80,9 @@ def make_discriminator(
     """
     network: PatchDiscriminator | PixelDiscriminator
     if kind == "patch":
-        network = PatchDiscriminator(input_channels, width, layers, norm)
+        network = PatchDiscriminator(input_channels, width, layers, norm, bias)
     else:
-        network = PixelDiscriminator(input_channels, width, norm)
+        network = PixelDiscriminator(input_channels, width, norm, bias)
     network.check_size(*size)
     initialise(network, init, init_gain)
     return network

@@ -48,6 +48,7 @@ class CycleGAN(Translator):
         depth: int | Literal["auto"] = "auto",
         dropout: bool = False,
         norm: Literal["instance", "batch", "none"] = "instance",
+        bias: bool | None = None,
         discriminator: Literal["patch", "pixel"] = "patch",
         ndf: int = 64,
         patch_layers: int = 3,
@@ -77,6 +78,7 @@ class CycleGAN(Translator):
             depth: of the U-Net; auto is the deepest that fits.
             dropout: half of the features in the middle of the generators.
             norm: of all networks.
+            bias: of convolutions before a norm; null: unless it is batch norm, which brings its own.
             discriminator: of overlapping patches, or of single pixels.
             ndf: channels of the discriminators' first layer.
             patch_layers: halvings of the patch discriminators: patches of 16, 34, 70, 142, 286 pixels for 1 to 5.
@@ -111,6 +113,7 @@ class CycleGAN(Translator):
                 depth=depth,
                 blocks=blocks,
                 norm=norm,
+                bias=bias,
                 dropout=dropout,
                 init=init,
                 init_gain=init_gain,
@@ -124,6 +127,7 @@ class CycleGAN(Translator):
                 width=ndf,
                 layers=patch_layers,
                 norm=norm,
+                bias=bias,
                 init=init,
                 init_gain=init_gain,
             )

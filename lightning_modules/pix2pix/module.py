@@ -46,6 +46,7 @@ class Pix2Pix(Translator):
         blocks: int | Literal["auto"] = "auto",
         dropout: bool = True,
         norm: Literal["batch", "instance", "none"] = "batch",
+        bias: bool | None = None,
         discriminator: Literal["patch", "pixel"] = "patch",
         ndf: int = 64,
         patch_layers: int = 3,
@@ -76,6 +77,7 @@ class Pix2Pix(Translator):
             blocks: of the ResNet; auto is 6 up to 128 pixels, 9 above.
             dropout: half of the features in the middle of the generator; its only noise.
             norm: of both networks.
+            bias: of convolutions before a norm; null: unless it is batch norm, which brings its own.
             discriminator: of overlapping patches, or of single pixels.
             ndf: channels of the discriminator's first layer.
             patch_layers: halvings of the patch discriminator: patches of 16, 34, 70, 142, 286 pixels for 1 to 5.
@@ -105,6 +107,7 @@ class Pix2Pix(Translator):
             depth=depth,
             blocks=blocks,
             norm=norm,
+            bias=bias,
             dropout=dropout,
             init=init,
             init_gain=init_gain,
@@ -116,6 +119,7 @@ class Pix2Pix(Translator):
             width=ndf,
             layers=patch_layers,
             norm=norm,
+            bias=bias,
             init=init,
             init_gain=init_gain,
         )

@@ -53,8 +53,8 @@ def steps(golden: Golden) -> Iterator[Compared]:
     real_a, real_b = inputs[0]
     with torch.no_grad():
         after = {
-            "fake_B_after": module.translate(unpaired(real_a, real_b)),
-            "fake_A_after": module.translate(unpaired(real_b, real_a), direction="backward"),
+            "fake_B_after": module.generator_xy(real_a),
+            "fake_A_after": module.generator_yx(real_b),
             "D_A_after": module.discriminator_y(real_b),
             "D_B_after": module.discriminator_x(real_a),
         }

@@ -164,6 +164,7 @@ def test_the_keys_of_the_published_cyclegan_generators():
         "blocks": 9,
         "dropout": False,
         "norm": "instance",
+        "bias": True,
     }
 
 
@@ -172,4 +173,4 @@ def test_the_keys_of_the_published_pix2pix_generators():
         state = UNet(64, 8, "batch", dropout=True).state_dict()
     assert len(state) == 82
     words = told_words([(state, "G")])
-    assert words == {"generator": "unet", "ngf": 64, "depth": 8, "dropout": True, "norm": "batch"}
+    assert words == {"generator": "unet", "ngf": 64, "depth": 8, "dropout": True, "norm": "batch", "bias": False}

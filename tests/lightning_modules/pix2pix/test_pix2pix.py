@@ -173,6 +173,7 @@ def test_published_weights_tell_what_the_module_is(tmp_path):
         "depth": 6,
         "dropout": True,
         "norm": "batch",
+        "bias": False,
         "structure_channels": 3,
     }
     module = Pix2Pix(height=64, width=64, **words)
