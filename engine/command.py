@@ -70,7 +70,9 @@ def run_command(
 
 def _leave_nothing(output: pathlib.Path, name: str) -> None:
     """Remove the folder of a job that was refused before it wrote anything but its log."""
-    if output != pathlib.Path.cwd() and {path.name for path in output.iterdir()} <= {f"{name}.log"}:
+    if not output.is_dir() or output == pathlib.Path.cwd():
+        return
+    if {path.name for path in output.iterdir()} <= {f"{name}.log"}:
         shutil.rmtree(output)
         with contextlib.suppress(OSError):
             output.parent.rmdir()

@@ -5,11 +5,15 @@ from __future__ import annotations
 import csv
 import json
 import math
+import pathlib
 
 import pytest
 from PIL import Image
 
-from tests.commanding import DATASETS, METHODS, train
+from datamodules.bad_input import BadInput
+from engine import evaluation, translation
+from engine.run_folder import RunFolder
+from tests.commanding import DATASETS, METHODS, QUIET, composed, finished, train
 
 SMOKE = ["experiment=smoke", "callbacks.grids.items=2"]
 
@@ -38,3 +42,56 @@ def test_a_method_trains_on_a_dataset_and_leaves_a_whole_run_folder(method, data
         logged = next(csv.reader(file))
     assert any(name.startswith("train/") for name in logged)
     assert any(name.startswith("speed/") for name in logged)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_checkpoint_alone_evaluates_and_translates(method, tmp_path):
+    run = train(tmp_path / "run", f"model={method}", "data=market1501", *SMOKE, "test=false")
+    moved = tmp_path / "moved.ckpt"  # nothing of the run's folder is needed
+    moved.write_bytes(run.last.read_bytes())
+
+    evaluated = RunFolder(tmp_path / "evaluated")
+    evaluation.main(composed(f"ckpt={moved}", *QUIET, "++data.limit_pairs.test=4", command="evaluate"), evaluated.path)
+    assert any(name.startswith("test/") for name in evaluated.read_metrics())
+    with (evaluated.path / "test_images.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 4
+    assert rows[0]["source_key"].endswith(".jpg")
+
+    root = pathlib.Path(run.read_config()["data"]["root"])
+    photo = sorted((root / "bounding_box_test").glob("[0-9]*.jpg"))[-1]
+    pose = tmp_path / "pose.json"
+    joints = [[32 + dx, 20 + 5 * i, 1] for i, dx in zip(range(18), (0, 0, -9, -12, -12, 9, 12, 12, -5, -5, -5, 5, 5, 5, -1, 1, -3, 3), strict=True)]
+    pose.write_text(json.dumps({"people": [{"pose_keypoints_2d": [value for joint in joints for value in joint]}]}))
+    out = tmp_path / "translated"
+    translation.main(
+        composed(f"ckpt={moved}", f"source={photo}", f"structure={pose}", f"out={out}", "device=cpu", command="translate"), tmp_path
+    )
+    (image,) = out.glob("*.png")
+    assert Image.open(image).size == (64, 128)
+    with pytest.raises(BadInput, match="exists already"):
+        translation.main(
+            composed(f"ckpt={moved}", f"source={photo}", f"structure={pose}", f"out={out}", "device=cpu", command="translate"), tmp_path
+        )
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_bf16_and_gradient_clipping_and_accumulation_go_together(method, tmp_path):
+    run = train(tmp_path / "run", f"model={method}", "data=market1501", *SMOKE, "test=false", "trainer.precision=bf16-mixed",
+                "trainer.gradient_clip_val=1.0", "trainer.accumulate_grad_batches=2", "callbacks.grids=null")  # fmt: skip
+    assert run.last.is_file()
+
+
+@pytest.mark.slow
+def test_a_sweep_trains_every_method_in_two_processes_each_with_a_folder_per_job(tmp_path):
+    done = finished("train.py", "-m", "experiment=smoke", f"model={','.join(METHODS)}", "trainer=ddp_cpu", "trainer.devices=2",
+                    f"hydra.sweep.dir={tmp_path}/sweep", "callbacks.grids=null", OMP_NUM_THREADS="1")  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    jobs = sorted(path for path in (tmp_path / "sweep").iterdir() if path.is_dir())
+    assert [job.name for job in jobs] == [f"{number}_{method}_market1501" for number, method in enumerate(METHODS)]
+    for job in jobs:
+        assert RunFolder(job).read_metrics()
+        assert RunFolder(job).last.is_file()
+    report = (tmp_path / "sweep" / "report.md").read_text()
+    assert report.count("\n") == len(METHODS) + 2
+    assert "test/ssim" in report
