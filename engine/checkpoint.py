@@ -59,7 +59,7 @@ def read(path: str | pathlib.Path) -> dict[str, Any]:
     if not isinstance(contents, dict) or "state_dict" not in contents or "config" not in contents:
         raise BadInput(
             f"{path} is not a checkpoint of this project: it holds no config; published weights of a method are turned into one "
-            "by `python -m lightning_modules.<method>.official FILE OUT`"
+            "by `python -m engine.adopt` (or `python -m lightning_modules.swapae.official FILE OUT`)"
         )
     return contents
 

@@ -61,17 +61,26 @@ def test_a_checkpoint_alone_evaluates_and_translates(method, tmp_path):
     root = pathlib.Path(run.read_config()["data"]["root"])
     photo = sorted((root / "bounding_box_test").glob("[0-9]*.jpg"))[-1]
     pose = tmp_path / "pose.json"
-    joints = [[32 + dx, 20 + 5 * i, 1] for i, dx in zip(range(18), (0, 0, -9, -12, -12, 9, 12, 12, -5, -5, -5, 5, 5, 5, -1, 1, -3, 3), strict=True)]
+    joints = [
+        [32 + dx, 20 + 5 * i, 1]
+        for i, dx in zip(range(18), (0, 0, -9, -12, -12, 9, 12, 12, -5, -5, -5, 5, 5, 5, -1, 1, -3, 3), strict=True)
+    ]
     pose.write_text(json.dumps({"people": [{"pose_keypoints_2d": [value for joint in joints for value in joint]}]}))
     out = tmp_path / "translated"
     translation.main(
-        composed(f"ckpt={moved}", f"source={photo}", f"structure={pose}", f"out={out}", "device=cpu", command="translate"), tmp_path
+        composed(
+            f"ckpt={moved}", f"source={photo}", f"structure={pose}", f"out={out}", "device=cpu", command="translate"
+        ),
+        tmp_path,
     )
     (image,) = out.glob("*.png")
     assert Image.open(image).size == (64, 128)
     with pytest.raises(BadInput, match="exists already"):
         translation.main(
-            composed(f"ckpt={moved}", f"source={photo}", f"structure={pose}", f"out={out}", "device=cpu", command="translate"), tmp_path
+            composed(
+                f"ckpt={moved}", f"source={photo}", f"structure={pose}", f"out={out}", "device=cpu", command="translate"
+            ),
+            tmp_path,
         )
 
 
