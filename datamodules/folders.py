@@ -24,7 +24,7 @@ from datamodules.bad_input import BadInput
 from datamodules.pairing import Pairs
 from datamodules.reading import list_images, read_labels, read_picture
 from datamodules.structures.labels import palette
-from datamodules.structures.structure import Annotation
+from datamodules.structures.structure import POSES, Annotation
 from datamodules.table import Table, column, relative
 from datamodules.translation import Split, TranslationDataModule
 
@@ -92,7 +92,7 @@ class Folders(TranslationDataModule):
             BadInput: settings that cannot be together.
         """
         super().__init__(**shared)
-        if self.structure.annotation == "keypoints":
+        if self.structure.annotation in POSES:
             raise BadInput("data=folders has no keypoints: set data.structure to image, labels or edges")
         if self.structure.annotation == "labels" and layout != "same_names":
             raise BadInput(

@@ -28,6 +28,7 @@ from datamodules.pairing import Pairs, same_identity
 from datamodules.reading import list_images
 from datamodules.structures.keypoint_csv import read_keypoints
 from datamodules.structures.pose import TORSO
+from datamodules.structures.structure import POSES
 from datamodules.table import Table, column
 from datamodules.translation import Split, TranslationDataModule
 
@@ -154,7 +155,7 @@ class Market1501(TranslationDataModule):
         name = f"market-annotation-{'test' if split == 'test' else 'train'}.csv"
         path = self._csv(name)
         if path is None:
-            if self.structure.annotation != "keypoints":
+            if self.structure.annotation not in POSES:
                 return None
             raise BadInput(
                 f"{name} is not in {self.root}, and data.structure={self.structure_name} needs it: put the csv files of the "

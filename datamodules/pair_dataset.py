@@ -99,7 +99,7 @@ class PairDataset(Dataset):
         path = (Path(self.table.root) / "truth" / self.table.key(row)).with_suffix(".npz")
         try:
             with np.load(path) as stored:
-                silhouette, background = stored["silhouette"], stored["background"]
+                silhouette, background = (self.table.trimmed(stored[name]) for name in ("silhouette", "background"))
         except FileNotFoundError as error:
             raise BadInput(f"{path} does not exist: data.truth=true needs a replica, which alone knows it") from error
         return {

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from datamodules.pairing import nearest_others
-from datamodules.structures.structure import Annotation
+from datamodules.structures.structure import POSES, Annotation
 from datamodules.table import Table
 
 THUMBNAIL = 8
@@ -21,7 +21,7 @@ def exemplars(table: Table, kind: Annotation, classes: int) -> np.ndarray:
     Poses are compared by their joints after centring and scaling, label maps by how often each class occurs, pictures by
     their thumbnails.
     """
-    if kind == "keypoints" and table.keypoints is not None:
+    if kind in POSES and table.keypoints is not None:
         features, weights = _poses(table.keypoints)
     else:
         with ThreadPoolExecutor(8) as pool:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from datamodules.reading import read_labels, read_picture
 from datamodules.structures.labels import checked
-from datamodules.structures.structure import Annotation
+from datamodules.structures.structure import POSES, Annotation
 from datamodules.transforms import Framing
 
 
@@ -61,7 +61,12 @@ class Table:
 
     def read_picture(self, row: int) -> np.ndarray:
         """(height, width, 3) uint8. Raises `Unreadable`."""
-        return read_picture(self.path(row))
+        return self.trimmed(read_picture(self.path(row)))
+
+    def trimmed(self, stored: np.ndarray) -> np.ndarray:
+        """The part of a stored picture, or of a map of its size (height, width, ...), that is used: all, unless a dataset
+        says otherwise."""
+        return stored
 
     def framed_annotation(
         self, row: int, kind: Annotation, framing: Framing, pixels: np.ndarray, classes: int
@@ -79,7 +84,7 @@ class Table:
 
     def read_annotation(self, row: int, kind: Annotation) -> np.ndarray | None:
         """What a structure of this row is drawn from; None where the picture itself shows it. Raises `Unreadable`."""
-        if kind == "keypoints":
+        if kind in POSES:
             return None if self.keypoints is None else self.keypoints[row]
         if self.structures is None:
             return None

@@ -30,6 +30,8 @@ class Framing:
     top: int = 0
     left: int = 0
     mirrored: bool = False
+    exchanges: bool = True
+    """Whether left and right joints change places in a mirrored picture; False: as some official code augments."""
 
     @classmethod
     def whole(cls, height: int, width: int) -> Self:
@@ -59,11 +61,19 @@ class Framing:
     def keypoints(self, points: np.ndarray, size: tuple[int, int]) -> Tensor:
         """(K, 3) x, y, visible in a picture of `size` (h, w) -> (K, 3) in pixels of the output.
 
-        Left and right joints change places in a mirrored picture: a person's right hand stays her right hand.
+        Left and right joints change places in a mirrored picture: a person's right hand stays her right hand; but see
+        `exchanges`.
         """
         places, visible = tv_tensors.KeyPoints(points[:, :2], canvas_size=size), torch.from_numpy(points[:, 2:])
         framed = torch.cat([self._framed(places).as_subclass(Tensor), visible], dim=1)
-        return framed[MIRROR] if self.mirrored else framed
+        return framed[MIRROR] if self.mirrored and self.exchanges else framed
+
+    def skeleton(self, points: np.ndarray, size: tuple[int, int]) -> Tensor:
+        """(K, 3) x, y, visible in a picture of `size` (h, w) -> the shapes of a skeleton, see `pose_map.drawn`."""
+        from datamodules.structures.pose_map import drawn  # OpenCV takes a moment to import
+
+        upright = replace(self, mirrored=False).keypoints(points, size).numpy()
+        return drawn(upright, self.height, self.width, self.mirrored, self.exchanges)
 
     def annotation(self, found: np.ndarray | None, kind: Annotation, size: tuple[int, int]) -> Tensor | None:
         """What a structure is drawn from, framed like its picture of the given stored size."""
@@ -71,6 +81,8 @@ class Framing:
             return None
         if kind == "keypoints":
             return self.keypoints(found, size)
+        if kind == "skeleton":
+            return self.skeleton(found, size)
         return self.labels(found) if kind == "labels" else self.picture(found)
 
     def _framed(self, item: Tensor, interpolation: InterpolationMode = InterpolationMode.NEAREST) -> Tensor:

@@ -63,7 +63,7 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
         root: str,  # the dataset's folder
         height: int,  # of every picture and map of a batch
         width: int,
-        structure: Literal["pose_heatmaps", "labels", "edges", "image"],  # what a method is to follow
+        structure: Literal["pose_heatmaps", "pose_map", "labels", "edges", "image"],  # what a method is to follow
         structure_channels: int | None = None,  # S of its maps; null: what the structure says
         pairing: Literal["same_identity", "reference", "self", "random", "domains"],  # how source and target meet
         sigma: float = 6.0,  # of pose heatmaps, in pixels of the output

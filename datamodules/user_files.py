@@ -87,9 +87,11 @@ class _Reader:
                 read_labels(str(path))  # says why not
             return self.framing.labels(np.full((1, 1), NOTHING, np.uint8) if labels is None else labels)
         pose = self._pose(path, needed)
-        if pose is None:
-            return torch.zeros(len(JOINTS), 3)
-        return self.framing.keypoints(pose.keypoints, self._frame(path, pose))
+        points = np.zeros((len(JOINTS), 3), np.float32) if pose is None else pose.keypoints
+        size = (self.framing.height, self.framing.width) if pose is None else self._frame(path, pose)
+        annotation = self.framing.annotation(points, self.kind, size)
+        assert annotation is not None
+        return annotation
 
     def _label_map(self, path: Path) -> np.ndarray | None:
         """The class indices of a file, or None where it is a photograph."""

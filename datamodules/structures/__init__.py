@@ -13,7 +13,7 @@ from datamodules.bad_input import BadInput, nearest
 if TYPE_CHECKING:
     from datamodules.structures.structure import Structure
 
-FIXED_CHANNELS = {"pose_heatmaps": 18, "edges": 1, "part_edges": 15, "image": 3}
+FIXED_CHANNELS = {"pose_heatmaps": 18, "pose_map": 20, "edges": 1, "part_edges": 15, "image": 3}
 """Channels of the structures whose number of channels does not depend on the dataset."""
 
 
@@ -21,7 +21,7 @@ def channels(structure: str, classes: int = 0) -> int:
     """The number of channels S of a structure's maps (B, S, H, W).
 
     Args:
-        structure: `pose_heatmaps`, `labels`, `edges`, `part_edges` or `image`.
+        structure: `pose_heatmaps`, `pose_map`, `labels`, `edges`, `part_edges` or `image`.
         classes: the number of classes of a label map; only `labels` asks for it.
 
     Raises:
@@ -50,6 +50,10 @@ def build(
         from datamodules.structures.pose import PoseHeatmaps
 
         return PoseHeatmaps(sigma)
+    if structure == "pose_map":
+        from datamodules.structures.pose_map import PoseMap
+
+        return PoseMap()
     if structure == "labels":
         from datamodules.structures.labels import Labels
 

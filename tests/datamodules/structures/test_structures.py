@@ -11,13 +11,15 @@ from datamodules.bad_input import BadInput
 
 
 @pytest.mark.parametrize(
-    ("name", "classes", "expected"), [("pose_heatmaps", 0, 18), ("labels", 151, 151), ("edges", 0, 1), ("image", 0, 3)]
+    ("name", "classes", "expected"),
+    [("pose_heatmaps", 0, 18), ("pose_map", 0, 20), ("labels", 151, 151), ("edges", 0, 1), ("image", 0, 3)],
 )
 def test_a_structure_has_as_many_channels_as_it_says(name, classes, expected):
     assert structures.channels(name, classes) == expected
     structure = structures.build(name, classes=classes)
     annotation = {
         "keypoints": torch.ones(2, 18, 3),
+        "skeleton": torch.ones(2, 16, 8, dtype=torch.int32),
         "labels": torch.zeros(2, 16, 8, dtype=torch.uint8),
         "picture": None,
     }[structure.annotation]
@@ -41,23 +43,27 @@ def test_asking_for_channels_imports_nothing_heavy():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("name", ["pose_heatmaps", "labels", "image"])
+@pytest.mark.parametrize("name", ["pose_heatmaps", "pose_map", "labels", "image"])
 def test_maps_are_drawn_where_the_annotation_is(name):
     structure = structures.build(name, classes=5)
-    annotation = {"keypoints": torch.ones(1, 18, 3), "labels": torch.zeros(1, 8, 8), "picture": None}[
-        structure.annotation
-    ]
+    annotation = {
+        "keypoints": torch.ones(1, 18, 3),
+        "skeleton": torch.ones(1, 8, 8, dtype=torch.int32),
+        "labels": torch.zeros(1, 8, 8),
+        "picture": None,
+    }[structure.annotation]
     elsewhere = None if annotation is None else annotation.to("meta")
     assert structure.maps(elsewhere, torch.zeros(1, 3, 8, 8, device="meta")).device.type == "meta"
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
-@pytest.mark.parametrize("name", ["pose_heatmaps", "labels", "edges", "image"])
+@pytest.mark.parametrize("name", ["pose_heatmaps", "pose_map", "labels", "edges", "image"])
 def test_a_gpu_draws_the_same_maps(name):
     structure = structures.build(name, classes=5)
     picture = torch.randint(0, 256, (2, 3, 32, 16), dtype=torch.uint8)
     annotation = {
         "keypoints": torch.rand(2, 18, 3) * 16,
+        "skeleton": torch.randint(0, 18 << 17, (2, 32, 16), dtype=torch.int32),
         "labels": torch.randint(0, 5, (2, 32, 16), dtype=torch.uint8),
         "picture": None,
     }[structure.annotation]
