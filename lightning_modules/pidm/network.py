@@ -1,0 +1,102 @@
+"""H_N and H_E together: one network that predicts the noise of an image from its pose and the texture of its source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from datamodules.bad_input import BadInput
+from lightning_modules.pidm.layout import Layout, Mix
+from lightning_modules.pidm.noise_predictor import NoisePredictor
+from lightning_modules.pidm.texture import Texture
+from lightning_modules.pidm.texture_encoder import TextureEncoder
+
+
+class Network(nn.Module):
+    """(y_t, t, x_p, x_s) -> what the diffusion process wants predicted; sizes divisible by `stride`."""
+
+    texture_encoder: TextureEncoder | None
+
+    def __init__(
+        self,
+        structure_channels: int,
+        *,
+        out_channels: int = 6,
+        channels: int = 128,
+        multipliers: Sequence[int] = (1, 1, 2, 2, 4, 4),
+        blocks: int = 2,
+        embedding_channels: int = 512,
+        attention_strides: Sequence[int] = (8, 16, 32),
+        heads: int = 1,
+        mix: Mix = "attention",
+        patch: int = 1,
+        dropout: float = 0.1,
+        checkpointing: bool = False,
+    ) -> None:
+        """
+        Args:
+            structure_channels: S, channels of a structure map.
+            out_channels: 6 with a learned variance, else 3.
+            channels: of the features at full size.
+            multipliers: channels of each level as multiples of that; a level has half the height and width of the one
+                before.
+            blocks: residual blocks of a level on the way down; one more on the way up.
+            embedding_channels: of the time embedding.
+            attention_strides: at features how many times smaller than the image texture diffusion blocks sit (one always
+                sits in the middle).
+            heads: of a texture diffusion block.
+            mix: how the source gets in: texture diffusion blocks (the paper's), concatenation of its encoder's features layer
+                by layer (its baseline), or without encoder, concatenated to the input (its baseline†).
+            patch: squares of so many pixels a side are stacked to one place: cheaper by about its square.
+            dropout: in every residual block.
+            checkpointing: keep less for the backward pass and compute it again there.
+
+        Raises:
+            BadInput: numbers that make no network.
+        """
+        super().__init__()
+        layout = Layout(channels, tuple(multipliers), blocks, tuple(attention_strides), mix)
+        self.structure_channels = structure_channels
+        self.stride = layout.stride * patch
+        if heads < 1 or any(width % heads for width in layout.widths):
+            raise BadInput(f"model.heads={heads} must divide the channels of every level ({layout.widths})")
+        if patch < 1:
+            raise BadInput(f"model.patch={patch} must be at least 1")
+        self.predictor = NoisePredictor(
+            layout,
+            structure_channels,
+            out_channels=out_channels,
+            embedding_channels=embedding_channels,
+            heads=heads,
+            patch=patch,
+            dropout=dropout,
+            checkpointing=checkpointing,
+        )
+        self.texture_encoder = None
+        if mix != "input":
+            self.texture_encoder = TextureEncoder(layout, patch=patch, dropout=dropout, checkpointing=checkpointing)
+
+    def texture(self, source: Tensor) -> Texture:
+        """What the predictor is given of sources (B, 3, H, W): a function of the source alone, so once per image.
+
+        Zeros are the official code's ∅: the encoder runs on them like on any image.
+        """
+        if self.texture_encoder is None:
+            return [source]
+        return self.predictor.project(self.texture_encoder(source))
+
+    def forward(self, noisy: Tensor, t: Tensor, structure: Tensor, texture: Texture) -> Tensor:
+        """See `NoisePredictor.forward`."""
+        return self.predictor(noisy, t, structure, texture)
+
+    def check_size(self, height: int, width: int) -> None:
+        """
+        Raises:
+            BadInput: images of this size cannot be halved often enough.
+        """
+        if height % self.stride or width % self.stride:
+            raise BadInput(
+                f"images of {height}x{width} do not fit this PIDM: height and width must be multiples of {self.stride} "
+                "(data.height, data.width, or fewer levels in model.multipliers)"
+            )
