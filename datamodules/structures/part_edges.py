@@ -27,7 +27,8 @@ from datamodules.structures.structure import Annotation
 from datamodules.transforms import Framing
 
 ORDER = (
-    *("skin", "l_brow", "r_brow", "l_eye", "r_eye", "l_ear", "r_ear", "nose", "u_lip", "mouth", "l_lip", "eye_g", "hair"),
+    *("skin", "l_brow", "r_brow", "l_eye", "r_eye", "l_ear", "r_ear"),
+    *("nose", "u_lip", "mouth", "l_lip", "eye_g", "hair"),
 )
 """The parts that have contours; the others (neck, cloth, hat, jewels) have none."""
 
