@@ -5,12 +5,14 @@ Places are metres: x to the right of the camera, y above the ground, z away from
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from datamodules.replica.scene_surface import Array, leaves, noise
 
@@ -18,6 +20,9 @@ NEAR = 0.25
 """What is nearer than this is behind the camera."""
 _FAR_OUT = 4000.0
 """Coordinates beyond this are cut off: OpenCV's are short."""
+
+_TOO_SMALL = 0.3
+"""What covers fewer pixels is not seen."""
 
 Point = tuple[float, float, float]
 
@@ -86,36 +91,34 @@ class Canvas:
     def seen(self, point: Point) -> tuple[float, float, float]:
         """Pixel x and y of a place, and how many pixels a metre has there."""
         x, y, z = point
-        u, v, w = self.lens @ (x, self.eye - y, max(z, NEAR))
-        return u / w, v / w, float(self.lens[0, 0] / w)
+        metre = float(self.lens[0, 0]) / max(z, NEAR)
+        return float(self.lens[0, 2]) + metre * x, self.horizon + metre * (self.eye - y), metre
 
     # Flat shapes, in pixels.
 
-    def polygon(self, points: ArrayLike, label: int, surface: Array, matrix: NDArray[np.floating] | None = None) -> None:
+    def polygon(self, points: Iterable[Sequence[float] | NDArray[np.floating]], label: int, surface: Array, matrix: NDArray[np.floating] | None = None) -> None:
         """Fill a polygon (N, 2) with a colour (3,), or with a surface that `matrix` brings to its place."""
-        places = np.clip(np.asarray(points, np.float64), -_FAR_OUT, _FAR_OUT)
-        low = np.maximum(np.floor(places.min(0)).astype(int) - 1, 0)
-        high = np.minimum(np.ceil(places.max(0)).astype(int) + 2, (self.width, self.height))
-        if (high <= low).any():
+        # Plain numbers: most polygons have four corners, for which numpy is slow.
+        places = [(_kept_in(x), _kept_in(y)) for x, y in points]
+        xs, ys = [place[0] for place in places], [place[1] for place in places]
+        left, top = max(math.floor(min(xs)) - 1, 0), max(math.floor(min(ys)) - 1, 0)
+        width, height = min(math.ceil(max(xs)) + 2, self.width) - left, min(math.ceil(max(ys)) + 2, self.height) - top
+        if width <= 0 or height <= 0 or (max(xs) - min(xs)) * (max(ys) - min(ys)) < _TOO_SMALL:
             return
-        size = high - low
-        mask = np.zeros((size[1], size[0]), np.uint8)
-        cv2.fillPoly(mask, [np.round((places - low) * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
+        mask = np.zeros((height, width), np.uint8)
+        corners = np.array([(round((x - left) * 16), round((y - top) * 16)) for x, y in places], np.int32)
+        cv2.fillPoly(mask, [corners], 255, cv2.LINE_AA, 4)
         if surface.ndim == 3:
             if matrix is None:
-                surface = cv2.resize(surface, (int(size[0]), int(size[1])), interpolation=cv2.INTER_AREA)
+                surface = cv2.resize(surface, (width, height), interpolation=cv2.INTER_AREA)
             else:
-                moved = np.array([[1, 0, -low[0]], [0, 1, -low[1]], [0, 0, 1]]) @ matrix
-                flags = cv2.INTER_LINEAR
+                moved = np.array([[1, 0, -left], [0, 1, -top], [0, 0, 1]]) @ matrix
                 surface = cv2.warpPerspective(
-                    surface, moved, (int(size[0]), int(size[1])), flags=flags, borderMode=cv2.BORDER_REPLICATE
+                    surface, moved, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
                 )
-        self._blend(low, mask, surface, label)
-
-    def _blend(self, low: NDArray[np.int_], mask: NDArray[np.uint8], surface: Array, label: int) -> None:
-        area = slice(low[1], low[1] + mask.shape[0]), slice(low[0], low[0] + mask.shape[1])
+        area = slice(top, top + height), slice(left, left + width)
         part = self.image[area]
-        part += (mask.astype(np.float32) / 255)[..., None] * (surface - part)
+        part += (mask * np.float32(1 / 255))[..., None] * (surface - part)
         self.labels[area][mask > 127] = label
 
     def ellipse(self, x: float, y: float, rx: float, ry: float, label: int, surface: Array) -> None:
@@ -150,18 +153,25 @@ class Canvas:
 
     def face(self, corner: Point, across: Point, down: Point, label: int, surface: Array, light: float = 1.0) -> None:
         """A flat face that `across` and `down` span from its upper left corner; seen through the haze of its distance."""
-        o, u, v = (np.array(p, float) for p in (corner, across, down))
-        whole = _clipped(np.stack([o, o + u, o + u + v, o + v]))
-        if len(whole) < 3:
-            return
-        rows, columns = surface.shape[:2] if surface.ndim == 3 else (1, 1)
-        flip = np.array([1, -1, 1.0])
-        camera = self.lens @ np.stack([u * flip / columns, v * flip / rows, o * flip + (0, self.eye, 0)], 1)
-        pixels = (whole * flip + (0, self.eye, 0)) @ self.lens.T
-        away = 1 - np.exp(-self.mood.density * max(float(whole[:, 2].mean()), 0))
+        corners = [
+            [corner[i] + a * across[i] + b * down[i] for i in range(3)] for a, b in ((0, 0), (1, 0), (1, 1), (0, 1))
+        ]
+        if min(c[2] for c in corners) < NEAR:
+            corners = _clipped(corners)
+            if len(corners) < 3:
+                return
+        focus, centre = float(self.lens[0, 0]), float(self.lens[0, 2])
+        pixels = [(centre + focus * x / z, self.horizon + focus * (self.eye - y) / z) for x, y, z in corners]
+        camera = None
+        if surface.ndim == 3:
+            rows, columns = surface.shape[:2]
+            o, u, v = (np.array((p[0], -p[1], p[2]), float) for p in (corner, across, down))
+            camera = self.lens @ np.stack([u / columns, v / rows, o + (0, self.eye, 0)], 1)
+        away = 1 - math.exp(-self.mood.density * sum(c[2] for c in corners) / len(corners))
         seen = surface * np.float32(light)
-        seen = seen + np.float32(away) * (self.mood.haze - seen)
-        self.polygon(pixels[:, :2] / pixels[:, 2:], label, seen, camera if surface.ndim == 3 else None)
+        if away > 0:
+            seen = seen + np.float32(away) * (self.mood.haze - seen)
+        self.polygon(pixels, label, seen, camera)
 
     def upright(self, x0: float, x1: float, y0: float, y1: float, z: float, label: int, surface: Array,
                 light: float = 1.0) -> None:  # fmt: skip
@@ -229,12 +239,17 @@ class Canvas:
         return np.clip((picture + grain) * 255 + 0.5, 0, 255).astype(np.uint8)
 
 
-def _clipped(points: NDArray[np.floating]) -> NDArray[np.floating]:
-    """The part of a polygon (N, 3) that lies before the camera."""
-    kept: list[NDArray[np.floating]] = []
-    for a, b in zip(points, np.roll(points, -1, 0), strict=True):
+def _kept_in(coordinate: float) -> float:
+    return min(max(float(coordinate), -_FAR_OUT), _FAR_OUT)
+
+
+def _clipped(points: list[list[float]]) -> list[list[float]]:
+    """The part of a polygon of places that lies before the camera."""
+    kept: list[list[float]] = []
+    for a, b in zip(points, [*points[1:], points[0]], strict=True):
         if a[2] >= NEAR:
             kept.append(a)
         if (a[2] >= NEAR) != (b[2] >= NEAR):
-            kept.append(a + (NEAR - a[2]) / (b[2] - a[2]) * (b - a))
-    return np.array(kept)
+            share = (NEAR - a[2]) / (b[2] - a[2])
+            kept.append([p + share * (q - p) for p, q in zip(a, b, strict=True)])
+    return kept

@@ -17,8 +17,9 @@ Array = NDArray[np.float32]
 
 def colour(rng: np.random.Generator, hue: float, saturation: float, value: float, spread: float = 0.08) -> Array:
     """A colour near the given one, as (3,)."""
-    h, s, v = rng.normal((hue, saturation, value), (0.4 * spread, spread, spread))
-    return np.array(colorsys.hsv_to_rgb(h % 1, float(np.clip(s, 0, 1)), float(np.clip(v, 0.03, 1))), np.float32)
+    h, s, v = (spread * rng.standard_normal(3)).tolist()
+    s, v = min(max(saturation + s, 0), 1), min(max(value + v, 0.03), 1)
+    return np.array(colorsys.hsv_to_rgb((float(hue) + 0.4 * h) % 1, s, v), np.float32)
 
 
 def any_colour(rng: np.random.Generator, saturation: float = 0.45, value: float = 0.6) -> Array:
