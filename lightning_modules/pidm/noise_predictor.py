@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
@@ -141,9 +142,9 @@ class NoisePredictor(nn.Module):
         return F.pixel_shuffle(self.head(F.silu(self.norm(x))), self.patch)
 
     def _through(
-        self, stage: nn.Module, x: Tensor, lateral: Tensor | None, embedding: Tensor, projected: object
+        self, stage: nn.Module, x: Tensor, lateral: Tensor | None, embedding: Tensor, projected: Iterator[Tensor]
     ) -> Tensor:
-        own = next(projected) if stage.mixing is not None else None  # type: ignore[call-overload]
+        own = next(projected) if stage.mixing is not None else None
         if self.checkpointing and torch.is_grad_enabled():
             return checkpoint(stage, x, lateral, embedding, own, use_reentrant=False)
         return stage(x, lateral, embedding, own)

@@ -12,14 +12,18 @@ writes a checkpoint that evaluate.py and translate.py take.
 
 from __future__ import annotations
 
+import argparse
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from datamodules.bad_input import BadInput
+from datamodules.bad_input import BadInput, exits_with_one_sentence
+from lightning_modules.pidm import untrusted
 from lightning_modules.pidm.network import Network
 
 OFFICIAL_CHANNELS = 3
@@ -83,6 +87,19 @@ def arguments(config: Mapping[str, Any]) -> dict[str, Any]:
 def network(config: Mapping[str, Any]) -> Network:
     """Our network of a set of official words, untrained."""
     return Network(**arguments(config))
+
+
+RELEASED = (
+    "model.drop_pose=0",
+    "model.drop_source=0.1",
+    "model.drop_both=0",
+    "model.guidance.mode=source",
+    "model.guidance.style=2",
+    "model.sampler.name=ddim",
+    "model.sampler.steps=100",
+    "model.sampler.spacing=official",
+)
+"""How the released model was trained and how its published images were made, as settings of ours."""
 
 
 # Our names -> official names
@@ -232,3 +249,89 @@ def _doubling_outputs(state: Mapping[str, Tensor]) -> set[int]:
     pattern = re.compile(r"output_blocks\.(\d+)\.\d+\.in_layers\.0\.weight")
     found = [int(match[1]) for name in state if (match := pattern.fullmatch(name))]
     return {number for number in found if found.count(number) > 1}
+
+
+# A published file as a checkpoint of ours
+
+
+def read(path: str | Path) -> dict[str, Tensor]:
+    """The averaged networks, `ema`, of a published file. Nothing in the file is executed.
+
+    Raises:
+        BadInput: it cannot be read, is refused (see `untrusted.read`), or holds no such networks.
+    """
+    contents = untrusted.read(path)
+    state = contents.get("ema") if isinstance(contents, Mapping) else None
+    if not isinstance(state, Mapping):
+        held = f"holds {', '.join(map(str, contents))}" if isinstance(contents, Mapping) else "is no dict"
+        raise BadInput(
+            f"{path} is no published PIDM checkpoint, which has the averaged networks under 'ema': it {held}"
+        )
+    if not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()):
+        raise BadInput(f"{path}: what stands under 'ema' is not a state dict of tensors")
+    return {name.removeprefix("module."): value.detach().clone() for name, value in state.items()}
+
+
+def converted(
+    state: Mapping[str, Tensor],
+    source: str = "the checkpoint",
+    data: str = "deepfashion",
+    overrides: Sequence[str] = (),
+) -> tuple[dict[str, Any], Report]:
+    """A checkpoint of ours, which describes itself, from a published state dict.
+
+    Args:
+        data: the dataset (conf/data) that it will be evaluated on and whose form own files have.
+        overrides: further settings of the config, such as data.height=64; the network's are those that the entries tell.
+
+    Raises:
+        BadInput: the state dict does not fit to the last entry.
+    """
+    # A command: it stands above the engine, which composes configs. Nothing else here knows of it.
+    from hydra import compose, initialize_config_dir
+
+    from engine.build import build_translator
+    from engine.check import check, resolved
+    from engine.command import CONFIGS, register_resolvers
+
+    told = told_by(state, source)
+    settings = {name: value for name, value in told.items() if name not in ("structure_channels", "out_channels")}
+    settings["diffusion.learned_variance"] = told["out_channels"] == 2 * OFFICIAL_CHANNELS
+    chosen = [f"model.{name}={str(value).replace(' ', '').lower()}" for name, value in settings.items()]
+    size = [f"data.{side}=256" for side in ("height", "width")]
+    register_resolvers()
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        words = ["model=pidm", f"data={data}", "data.structure=pose_map", *size, *RELEASED, *chosen, *overrides]
+        config = resolved(compose("train", overrides=words))
+    check(config, "engine.configs.TrainConfig")
+    if config["model"]["structure_channels"] != told["structure_channels"]:
+        raise BadInput(
+            f"{source} takes structures of {told['structure_channels']} channels, but data={data} has "
+            f"{config['model']['structure_channels']}: set data.structure"
+        )
+    translator = build_translator(config)
+    assert isinstance(translator.network, Network)
+    report = load_state(translator.network, state, source)
+    return {"state_dict": translator.state_dict(), "config": config}, report
+
+
+@exits_with_one_sentence
+def main(arguments: Sequence[str] | None = None) -> None:
+    """python -m lightning_modules.pidm.official FILE OUT: the published checkpoint as one of ours."""
+    parser = argparse.ArgumentParser(prog="python -m lightning_modules.pidm.official", description=main.__doc__)
+    parser.add_argument("file", type=Path, help="such as last.pt")
+    parser.add_argument("out", type=Path, help="such as pidm.ckpt")
+    parser.add_argument("--data", default="deepfashion", help="the dataset to evaluate on (conf/data)")
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings, such as data.height=64")
+    given = parser.parse_args(arguments)
+    if given.out.exists():
+        raise BadInput(f"{given.out} exists already: choose another name")
+    checkpoint, report = converted(read(given.file), str(given.file), given.data, given.set)
+    partial = given.out.with_name(f".{given.out.name}.partial")
+    torch.save(checkpoint, partial)
+    partial.replace(given.out)
+    print(f"{report}\n{given.out} is written: python translate.py ckpt={given.out} source=... structure=... out=...")
+
+
+if __name__ == "__main__":
+    main()

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from rich.progress import track
@@ -111,6 +111,11 @@ class Sampler:
     def clips(self) -> bool:
         return self.name == "ddpm" if self.clip is None else self.clip
 
+    def precision(self, device: torch.device) -> AbstractContextManager[Any]:
+        """Within it, networks run in the precision that is asked for; it should last for all of a sampling, as weights are
+        converted once in it."""
+        return torch.autocast(device.type, torch.bfloat16) if self.bf16 else nullcontext()
+
     def levels(self, diffusion: Diffusion) -> list[Level]:
         """The noise levels from the first to the clean image."""
         self.check(diffusion)
@@ -134,15 +139,10 @@ class Sampler:
             noise: for the steps of samplers that add some.
             paste: called after every step.
         """
-        autocast = torch.autocast(start.device.type, torch.bfloat16) if self.bf16 else nullcontext()
-        with autocast:
-            if self.name not in NATIVE:
-                from lightning_modules.pidm import diffusers_schedulers
+        if self.name not in NATIVE:
+            from lightning_modules.pidm import diffusers_schedulers
 
-                return diffusers_schedulers.sample(self, denoise, start, noise, paste)
-            return self._sample(denoise, start, noise, paste)
-
-    def _sample(self, denoise: Denoise, start: Tensor, noise: SeededNoise, paste: Paste | None) -> Tensor:
+            return diffusers_schedulers.sample(self, denoise, start, noise, paste)
         levels = self.levels(denoise.diffusion)
         step = self._step(noise)
         y = start
