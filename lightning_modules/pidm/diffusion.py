@@ -69,7 +69,7 @@ class Diffusion:
         steps: int = 1000,
         beta_start: float = 1e-4,
         beta_end: float = 2e-2,
-        prediction: Prediction = "epsilon",
+        prediction: Literal["epsilon", "v"] = "epsilon",
         learned_variance: bool = True,
         min_snr_gamma: float | None = None,
         times: Literal["uniform", "cubic"] = "uniform",

@@ -30,6 +30,12 @@ class Branch(NamedTuple):
     pose: bool
     source: bool
 
+    @property
+    def described(self) -> str:
+        """In words."""
+        given = [name for name, is_given in (("the pose", self.pose), ("the source", self.source)) if is_given]
+        return " and ".join(given) or "nothing"
+
 
 NOTHING, POSE, SOURCE, BOTH = Branch(False, False), Branch(True, False), Branch(False, True), Branch(True, True)
 
@@ -86,13 +92,3 @@ class Guidance:
         """The guided prediction, on all channels alike."""
         terms = [weight * predictions[branch] for branch, weight in self.weights(part).items()]
         return sum(terms[1:], terms[0])
-
-    def needs(self) -> set[Literal["pose", "source"]]:
-        """The conditions that the network must have been trained without, too."""
-        branches = self.weights()
-        found: set[Literal["pose", "source"]] = set()
-        if any(not branch.pose for branch in branches):
-            found.add("pose")
-        if any(not branch.source for branch in branches):
-            found.add("source")
-        return found

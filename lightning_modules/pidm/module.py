@@ -24,6 +24,7 @@ from datamodules.batch import Batch
 from lightning_modules.blocks.picture import structure_picture
 from lightning_modules.pidm.denoiser import Denoiser
 from lightning_modules.pidm.diffusion import Diffusion
+from lightning_modules.pidm.dropping import Dropping
 from lightning_modules.pidm.editing import slerp
 from lightning_modules.pidm.guidance import Guidance
 from lightning_modules.pidm.network import Network
@@ -59,9 +60,7 @@ class PIDM(Translator):
         diffusion: Diffusion | None = None,
         guidance: Guidance | None = None,
         sampler: Sampler | None = None,
-        drop_pose: float = 0.1,
-        drop_source: float = 0.1,
-        drop_both: float = 0.0,
+        drop: Dropping | None = None,
         both_directions: bool = True,
         unpaired: Literal["own", "given"] = "own",
         optimizer: OptimizerFactory | None = None,
@@ -71,7 +70,7 @@ class PIDM(Translator):
         """
         Args:
             structure_channels: S, channels of a structure.
-            height, width: of the images, multiples of patch * 2 ** (levels - 1).
+            height, width: of the images, best multiples of patch * 2 ** (levels - 1): others are continued to the next.
             channels, multipliers, blocks, embedding_channels, attention_strides, heads, mix, patch, dropout, checkpointing:
                 of the networks, see `Network`.
             channels_last: keep the channels of a place together in memory, which is faster on GPUs.
@@ -79,24 +78,20 @@ class PIDM(Translator):
             diffusion: the process of adding noise, and the loss.
             guidance: how predictions under different conditions are combined when an image is made.
             sampler: in which steps it is made.
-            drop_pose, drop_source, drop_both: η, with which probability a sample's pose, its source, and the two together
-                are left out in training, independently of one another. The released model never missed its pose.
+            drop: how often samples lose their conditions in training.
             both_directions: train on every pair in both directions: twice as many samples as the data has pairs in a batch.
             unpaired: the source of training samples whose target shows something else: `own`, the target itself, mirrored;
                 `given`, what the data gives.
             optimizer, scheduler, scheduler_interval: see `Translator`.
 
         Raises:
-            BadInput: sizes that the networks cannot halve, probabilities that are none, more steps than there are.
+            BadInput: numbers that make no network, probabilities that are none, more steps than there are.
         """
         super().__init__(optimizer, scheduler, scheduler_interval)
         self.diffusion = diffusion or Diffusion()
         self.guidance = guidance or Guidance()
         self.sampler = sampler or Sampler()
         self.sampler.check(self.diffusion)
-        for name, part in (("drop_pose", drop_pose), ("drop_source", drop_source), ("drop_both", drop_both)):
-            if not 0 <= part <= 1:
-                raise BadInput(f"model.{name}={part} must be a probability, between 0 and 1")
         self.network = Network(
             structure_channels,
             out_channels=6 if self.diffusion.learned_variance else 3,
@@ -111,14 +106,13 @@ class PIDM(Translator):
             dropout=dropout,
             checkpointing=checkpointing,
         )
-        self.network.check_size(height, width)
         if channels_last:
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if compile:
             self.network.predictor.compile()
             if self.network.texture_encoder is not None:
                 self.network.texture_encoder.compile()
-        self.drop_pose, self.drop_source, self.drop_both = drop_pose, drop_source, drop_both
+        self.drop = drop or Dropping()
         self.both_directions, self.unpaired = both_directions, unpaired
         self._warned: set[str] = set()
 
@@ -184,22 +178,19 @@ class PIDM(Translator):
                 f"this PIDM was built for structures of {self.network.structure_channels} channels, but the data's have "
                 f"{structure.shape[1]}: set data.structure to the one it was trained with"
             )
-        self.network.check_size(*structure.shape[2:])
 
     def _warn_of(self, guidance: Guidance) -> None:
-        """Say once where guidance needs predictions that this model was never trained for."""
-        left_out = {"pose": self.drop_pose + self.drop_both, "source": self.drop_source + self.drop_both}
-        for condition in sorted(guidance.needs()):
-            if left_out[condition] == 0 and condition not in self._warned:
-                self._warned.add(condition)
-                log.warning(
-                    "Guidance mode %r asks for predictions without %s, but this model was never trained so "
-                    "(model.drop_%s=0): expect poor images; mode %r does not need them.",
-                    guidance.mode,
-                    condition,
-                    condition,
-                    "source" if condition == "pose" else "none",
-                )
+        """Say once where guidance needs predictions that this model was never trained to make."""
+        unknown = set(guidance.weights()) - self.drop.learned()
+        if unknown and guidance.mode not in self._warned:
+            self._warned.add(guidance.mode)
+            log.warning(
+                "Guidance mode %r with these scales asks for predictions from %s, which this model was never trained to make "
+                "(model.drop: pose %g, source %g, both %g): expect poor images.",
+                guidance.mode,
+                " and ".join(sorted(branch.described for branch in unknown)),
+                *self.drop.probabilities,
+            )
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:
@@ -246,11 +237,11 @@ class PIDM(Translator):
             targets = torch.cat([targets, back.target])
             structures = torch.cat([structures, back.target_structure])
             sources = torch.cat([sources, self._sources(back)])
-        keeps_pose, keeps_source = self.draw_kept(len(targets), targets.device)
+        structures, sources = self.drop(structures, sources)
         return {
             "target": targets,
-            "structure": structures * keeps_pose,
-            "source": sources * keeps_source,
+            "structure": structures,
+            "source": sources,
             "t": self.diffusion.draw_times(len(targets), targets.device),
             "noise": torch.randn_like(targets),
         }
@@ -259,12 +250,6 @@ class PIDM(Translator):
         if self.unpaired == "given":
             return batch.source
         return torch.where(batch.paired.view(-1, 1, 1, 1), batch.source, batch.target.flip(3))
-
-    def draw_kept(self, count: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Which samples keep their pose, which their source: 1 or 0, each (count, 1, 1, 1)."""
-        draws = torch.rand(3, count, 1, 1, 1, device=device)
-        keeps_both = draws[2] >= self.drop_both
-        return (draws[0] >= self.drop_pose) & keeps_both, (draws[1] >= self.drop_source) & keeps_both
 
     def _losses(self, batch: Batch, step: Step) -> dict[str, Loss]:
         target, t, noise = step["target"], step["t"], step["noise"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from datamodules.bad_input import BadInput
@@ -14,7 +15,11 @@ from lightning_modules.pidm.texture_encoder import TextureEncoder
 
 
 class Network(nn.Module):
-    """(y_t, t, x_p, x_s) -> what the diffusion process wants predicted; sizes divisible by `stride`."""
+    """(y_t, t, x_p, x_s) -> what the diffusion process wants predicted, at any size.
+
+    Images whose sides are no multiples of `stride` (176 with six levels) are continued by their border pixels, evenly on both
+    sides, and the prediction is cut back.
+    """
 
     texture_encoder: TextureEncoder | None
 
@@ -43,8 +48,8 @@ class Network(nn.Module):
                 before.
             blocks: residual blocks of a level on the way down; one more on the way up.
             embedding_channels: of the time embedding.
-            attention_strides: at features how many times smaller than the image texture diffusion blocks sit (one always
-                sits in the middle).
+            attention_strides: texture diffusion blocks sit at features so many times smaller than those of the first level;
+                one always sits in the middle.
             heads: of a texture diffusion block.
             mix: how the source gets in: texture diffusion blocks (the paper's), concatenation of its encoder's features layer
                 by layer (its baseline), or without encoder, concatenated to the input (its baseline†).
@@ -82,21 +87,21 @@ class Network(nn.Module):
 
         Zeros are the official code's ∅: the encoder runs on them like on any image.
         """
+        fitted = self._fitted(source)
         if self.texture_encoder is None:
-            return [source]
-        return self.predictor.project(self.texture_encoder(source))
+            return [fitted]
+        return self.predictor.project(self.texture_encoder(fitted))
 
     def forward(self, noisy: Tensor, t: Tensor, structure: Tensor, texture: Texture) -> Tensor:
         """See `NoisePredictor.forward`."""
-        return self.predictor(noisy, t, structure, texture)
+        height, width = noisy.shape[2:]
+        output = self.predictor(self._fitted(noisy), t, self._fitted(structure), texture)
+        top, left = (output.shape[2] - height) // 2, (output.shape[3] - width) // 2
+        return output[..., top : top + height, left : left + width]
 
-    def check_size(self, height: int, width: int) -> None:
-        """
-        Raises:
-            BadInput: images of this size cannot be halved often enough.
-        """
-        if height % self.stride or width % self.stride:
-            raise BadInput(
-                f"images of {height}x{width} do not fit this PIDM: height and width must be multiples of {self.stride} "
-                "(data.height, data.width, or fewer levels in model.multipliers)"
-            )
+    def _fitted(self, image: Tensor) -> Tensor:
+        """The image at the next size that can be halved often enough."""
+        down, right = (-side % self.stride for side in image.shape[2:])
+        if not down and not right:
+            return image
+        return F.pad(image, (right // 2, right - right // 2, down // 2, down - down // 2), mode="replicate")

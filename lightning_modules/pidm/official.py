@@ -90,9 +90,7 @@ def network(config: Mapping[str, Any]) -> Network:
 
 
 RELEASED = (
-    "model.drop_pose=0",
-    "model.drop_source=0.1",
-    "model.drop_both=0",
+    "model.drop.preset=official",
     "model.guidance.mode=source",
     "model.guidance.style=2",
     "model.sampler.name=ddim",
