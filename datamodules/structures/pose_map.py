@@ -130,7 +130,7 @@ def _ellipse(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """(N, 2) the polygon of a limb between two places."""
     dx, dy = (first - second).tolist()
     half, angle = _whole(np.array([math.hypot(dx, dy) / 2, math.degrees(math.atan2(dy, dx))]))
-    return cv2.ellipse2Poly(_whole((first + second) / 2), (half, RADIUS), angle, 0, 360, 1)
+    return np.asarray(cv2.ellipse2Poly(_whole((first + second) / 2), (half, RADIUS), angle, 0, 360, 1))
 
 
 def _whole(numbers: np.ndarray) -> tuple[int, int]:
