@@ -57,6 +57,8 @@ class ExemplarList:
     """The best exemplar of each target."""
     last: list[str]
     """The worst of those that are listed."""
+    names: list[list[str]]
+    """Every line as a whole: a target, and its exemplars."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -65,7 +67,7 @@ class ExemplarList:
         Raises:
             BadInput: a line without an exemplar.
         """
-        targets, first, last = [], [], []
+        targets, first, last, lines = [], [], [], []
         for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
             names = [name.strip().replace("\\", "/") for name in line.split(",")]
             if names == [""]:
@@ -77,4 +79,5 @@ class ExemplarList:
             targets.append(names[0])
             first.append(names[1])
             last.append(names[-1] or names[-2])
-        return cls(targets, first, last)
+            lines.append([name for name in names if name])
+        return cls(targets, first, last, lines)

@@ -100,9 +100,12 @@ def write(
 def _planned(folder: str, count: int, seed: int) -> list[Photo]:
     """As many photos of every scene as of any other, give or take one; some of no category."""
     scenes = sorted(np.resize(np.random.default_rng([_SPLITS[folder], seed]).permutation(list(SCENES)), count).tolist())
-    return [
-        Photo(folder, number, scene, "misc" if number % 25 == 7 else scene) for number, scene in enumerate(scenes, start=1)
-    ]
+    photos = []
+    for number, scene in enumerate(scenes, start=1):
+        # Never the first of a scene, so that every category is there.
+        nameless = number % 25 == 7 and scene == scenes[number - 2]
+        photos.append(Photo(folder, number, scene, "misc" if nameless else scene))
+    return photos
 
 
 def _spread(
