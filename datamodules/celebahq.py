@@ -54,7 +54,8 @@ FAULTY = (
 )
 """Images that users reported to the authors of CelebAMask-HQ as faulty."""
 
-Partition = Literal["celeba", "lists", "fraction"]
+POOL = 2000
+"""From how many training images the exemplars of validation and test are retrieved, where no list names them."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,8 @@ class CelebAHQ(TranslationDataModule):
     def index(self, split: Split) -> FaceTable:
         """The images of a split, and after them the other images that are their exemplars."""
         folder, files = self._images()
-        own = self._split(np.array(sorted(files), np.int64))[split]
+        splits = self._split(np.array(sorted(files), np.int64))
+        own = splits[split]
         if not self.keep_faulty:
             own = own[~np.isin(own, FAULTY)]
         present = np.isin(own, list(files))
@@ -163,9 +165,7 @@ class CelebAHQ(TranslationDataModule):
                 raise BadInput(f"{text}, more than data.max_bad_fraction={self.max_bad_fraction:g} allows")
             log.warning("left out: %s", text)
         own = own[present]
-        exemplars = self._exemplars(split)
-        wanted = np.zeros(0, np.int64) if exemplars is None else exemplars[:, 1:][np.isin(exemplars[:, 0], own)].ravel()
-        others = np.setdiff1d(wanted, own)
+        others = np.setdiff1d(self._wanted_exemplars(split, own, splits["train"]), own)
         images = np.concatenate([own, others[np.isin(others, list(files))]]).astype(np.int64)
         masks = self._masks()
         return FaceTable(
@@ -210,17 +210,7 @@ class CelebAHQ(TranslationDataModule):
             target, first, last = rows[known].astype(np.int32).T
             hard = self.hard_fraction if split == "train" else 0.0
             return ExemplarPairs(first, target, hard_sources=last, hard_fraction=hard)
-        log.info(
-            "%s: no list of exemplars, taking the face with the most similar %s",
-            split,
-            "parts" if table.masks else "look",
-        )
-        from datamodules.retrieval import exemplars as retrieved
-
-        usable = np.flatnonzero(table.own).astype(np.int32)
-        kind: Annotation = "labels" if table.masks else "picture"
-        found = retrieved(table.select(usable), kind, CLASSES)
-        return Pairs(usable[found[found >= 0]], usable[found >= 0])
+        return self._retrieved(split, table)
 
     def domain_rows(self, split: Split, table: Table) -> tuple[np.ndarray, np.ndarray]:
         """The images without and with the attribute; for an angle of the head, below and above 0."""
@@ -382,6 +372,32 @@ class CelebAHQ(TranslationDataModule):
             ).T.reshape(-1, 3)
         except ValueError as error:
             raise BadInput(f"{path} names files that are not called like 29922.jpg ({error})") from error
+
+    def _wanted_exemplars(self, split: Split, own: np.ndarray, training: np.ndarray) -> np.ndarray:
+        """The images that a split needs as exemplars: those of its list, or some of training to retrieve from."""
+        if self.pairing != "reference":
+            return own[:0]
+        listed = self._exemplars(split)
+        if listed is not None and np.isin(listed[:, 0], own).any():
+            return listed[:, 1:][np.isin(listed[:, 0], own)].ravel()
+        if split == "train" or len(training) == 0:
+            return own[:0]
+        return training[np.linspace(0, len(training) - 1, min(POOL, len(training))).astype(int)]
+
+    def _retrieved(self, split: Split, table: FaceTable) -> Pairs:
+        """For each image of the split the face whose parts cover the most similar areas: of somebody else in training, of a
+        training image elsewhere."""
+        from datamodules.retrieval import exemplars
+
+        what = "parts" if table.masks else "look"
+        log.info("%s: no list of exemplars, taking for each face the one with the most similar %s", split, what)
+        assert table.own is not None
+        if not table.own.all():
+            # One and the same person for retrieval: then another one is an image that is not of the split.
+            table = replace(table, identity=np.where(table.own, table.identity.min() - 1, table.identity))
+        found = exemplars(table, "labels" if table.masks else "picture", CLASSES)
+        chosen = table.own & (found >= 0)
+        return Pairs(found[chosen], np.flatnonzero(chosen).astype(np.int32))
 
     def _with_parts(self, raw: RawBatch) -> RawBatch:
         """The batch with label maps replaced by what contours are drawn from."""

@@ -13,6 +13,7 @@ changed last, so that masks that were exchanged are read anew. That folder may b
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -187,7 +188,8 @@ def _store(stack: np.ndarray, path: Path) -> None:
         Image.fromarray(planes).save(partial, "PNG", compress_level=3)
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
         if path.parent not in _REPORTED:
             _REPORTED.add(path.parent)
             log.warning("merged masks cannot be kept in %s (%s): they are merged anew each time", path.parent, error)

@@ -74,7 +74,7 @@ def write(
 ) -> None:
     """Draw the dataset into an empty folder.
 
-    identities: people; about a tenth each are for validation and for test.
+    identities: people, women and men by turns; about a tenth each are for validation and for test.
     images_per_identity: pictures of each person.
     seed: everything drawn is a function of it; two replicas with the same settings are equal to the byte.
     size: side of the pictures in pixels; masks are half as large. The real set has 1024.
@@ -82,10 +82,10 @@ def write(
     workers: processes that draw; the result does not depend on it.
     advance: called with (pictures done, pictures in all).
     """
-    if identities < 3 or images_per_identity < 2:
+    if identities < 6 or images_per_identity < 2:
         raise BadInput(
-            f"identities={identities} with images_per_identity={images_per_identity} is too few: three splits need 3 people, "
-            "of each of whom there are 2 pictures or more."
+            f"identities={identities} with images_per_identity={images_per_identity} is too few: three splits need two people "
+            "each, of whom there are 2 pictures or more."
         )
     if identities * images_per_identity > 30_000:
         raise BadInput(f"{identities} x {images_per_identity} pictures are more than the 30,000 that the real set has.")
@@ -108,9 +108,12 @@ def write(
 def plan(identities: int, images_per_identity: int, seed: int) -> list[Shot]:
     """Every picture, by its number: of whom, and which image of CelebA it stands for."""
     rng = np.random.default_rng([_LISTS, seed])
-    val, test = max(1, round(0.1 * identities)), max(1, round(0.094 * identities))
+    # Women and men take turns, and a woman and a man go together: every split shows both.
+    couples = rng.permutation(identities // 2)
+    val, test = max(1, round(0.05 * identities)), max(1, round(0.047 * identities))
     split = np.zeros(identities, int)
-    split[rng.permutation(identities)[: val + test]] = [1] * val + [2] * test
+    for place, couple in enumerate(couples[: val + test]):
+        split[2 * couple : 2 * couple + 2] = 1 if place < val else 2
     images = rng.permutation(identities * images_per_identity).reshape(identities, images_per_identity)
     limits = (1, LAST_TRAIN + 1, LAST_VAL + 1, LAST + 1)
     shots = []
@@ -132,11 +135,13 @@ def _spread(take: Callable[[Shot], None], shots: list[Shot], workers: int) -> It
 
 @lru_cache(maxsize=256)
 def _person(seed: int, number: int) -> Person:
-    return Person.sample(np.random.default_rng([_PERSON, seed, number]))
+    return Person.sample(np.random.default_rng([_PERSON, seed, number]), male=number % 2 == 1)
 
 
 def _look(seed: int, shot: Shot) -> Look:
-    return Look.sample(np.random.default_rng([_LOOK, seed, shot.person, shot.take]), _person(seed, shot.person))
+    rng = np.random.default_rng([_LOOK, seed, shot.person, shot.take])
+    # Everyone smiles on every second picture, so that each split shows smiles and serious faces.
+    return Look.sample(rng, _person(seed, shot.person), smiles=(shot.person // 2 + shot.take) % 2 == 0)
 
 
 def _take(directory: Path, seed: int, size: int, truth: bool, shot: Shot) -> None:

@@ -70,9 +70,8 @@ class Person:
     """Of what else belongs to the person, such as the places of freckles."""
 
     @classmethod
-    def sample(cls, rng: np.random.Generator) -> Person:
+    def sample(cls, rng: np.random.Generator, male: bool) -> Person:
         """Another person for every state of the generator."""
-        male = bool(rng.random() < 0.45)
         age = float(rng.beta(1.6, 2.2))
         tone = float(rng.beta(1.1, 1.7)) * (len(SKIN) - 1)
         skin = _between(SKIN, tone) * (1 + rng.normal(0, 0.025, 3))
@@ -165,10 +164,10 @@ class Look:
     seed: int
 
     @classmethod
-    def sample(cls, rng: np.random.Generator, person: Person) -> Look:
+    def sample(cls, rng: np.random.Generator, person: Person, smiles: bool) -> Look:
         """Another picture for every state of the generator."""
         adorned = not person.male
-        smile = float(rng.uniform(0.45, 1) if rng.random() < 0.5 else rng.uniform(-0.15, 0.2))
+        smile = float(rng.uniform(0.45, 1) if smiles else rng.uniform(-0.15, 0.2))
         teeth = rng.random() < (0.75 if smile > 0.4 else 0.2)
         lipstick = adorned and rng.random() < 0.6
         hats: list[Hat] = ["beanie", "cap", "brim"]

@@ -15,6 +15,7 @@ from PIL import Image
 
 from datamodules import replica
 from datamodules.batch import Batch
+from datamodules.celebahq import CelebAHQ
 from datamodules.folders import Folders
 from datamodules.market1501 import Market1501
 from datamodules.translation import TranslationDataModule
@@ -57,6 +58,41 @@ def market(market_root: Path) -> Callable[..., Market1501]:
             "val_fraction": 0.2,
         }
         return Market1501(**{**settings, **changes})
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def celebahq_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole replica of CelebAMask-HQ; tests only read it."""
+    root = tmp_path_factory.mktemp("celeba") / "CelebAMask-HQ"
+    replica.write("celebahq", root, identities=8, images_per_identity=3, size=64, seed=0)
+    return root
+
+
+@pytest.fixture
+def celebahq_copy(celebahq_root: Path, tmp_path: Path) -> Path:
+    """A copy that a test may spoil; only its own files are copied, not the truth."""
+    copy = tmp_path / "celebahq"
+    shutil.copytree(celebahq_root, copy, ignore=shutil.ignore_patterns("truth", "*-stacks"))
+    return copy
+
+
+@pytest.fixture
+def celebahq(celebahq_root: Path) -> Callable[..., CelebAHQ]:
+    """CelebA-HQ with small settings, of which a test changes some."""
+
+    def build(**changes: Any) -> CelebAHQ:
+        settings: dict[str, Any] = {
+            "root": str(celebahq_root),
+            "height": 48,
+            "width": 48,
+            "structure": "labels",
+            "pairing": "reference",
+            "batch_size": 2,
+            "num_workers": 0,
+        }
+        return CelebAHQ(**{**settings, **changes})
 
     return build
 
