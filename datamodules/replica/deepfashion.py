@@ -29,14 +29,14 @@ from numpy.typing import NDArray
 from datamodules.bad_input import BadInput
 from datamodules.replica.background import Studio
 from datamodules.replica.fabric import Fabric
-from datamodules.replica.fashion_lists import Listed, write_lists
+from datamodules.replica.fashion_lists import BORDER, Listed, write_lists
 from datamodules.replica.figure import Facing
 from datamodules.replica.people import Drawing, Identity, Light, Pose, View, draw, framed
 from datamodules.replica.truth import Truth, save
 
 HIGH, LOW = "img_highres", "img"
-FRAME, BORDER = 256, 40
-"""The small pictures' side, and their white borders."""
+FRAME = 256
+"""The small pictures' side."""
 # First words of the seeds: what is drawn depends on who, never on how many or in which order.
 _ITEM, _VARIANT, _IMAGE, _LISTS = 11, 12, 13, 14
 

@@ -14,8 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.deepfashion_names import flattened
-from datamodules.deepfashion_poses import BORDER
-from datamodules.structures.pose import TORSO
+
+BORDER = 40
+"""Columns of white on either side of the small pictures, which poses in files of their own count."""
+
+TORSO = (2, 5, 8, 11)
+"""Both shoulders and both hips in OpenPose's order. (What names them elsewhere imports torch, which drawing can do without.)"""
 
 EXEMPLARS = 4
 """How many exemplars CoCosNet's lists name for each image; the published ones have more."""
