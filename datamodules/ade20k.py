@@ -194,13 +194,16 @@ class ADE20k(TranslationDataModule):
             return None
         place = {_stem(table.key(row)): row for row in range(len(table))}
         found = self._exemplars(find_files(self.root), split)
-        sides = [(row, *(place.get(name, -1) for name in found.get(_stem(table.key(row)), ("", "")))) for row in rows]
+        sides = [
+            (row, *(place.get(name, -1) for name in found.get(_stem(table.key(row)), ("", ""))))
+            for row in rows.tolist()
+        ]
         numbers = np.array(sides, np.int32).reshape(-1, 3)
-        known = (numbers >= 0).all(1)
-        if not known.all():
+        whole = numbers[np.all(numbers >= 0, axis=1)]
+        if len(whole) < len(numbers):
             text = "%s: left out %d of %d images without an exemplar that is there"
-            log.warning(text, split, len(known) - known.sum(), len(known))
-        target, first, last = numbers[known].T
+            log.warning(text, split, len(numbers) - len(whole), len(numbers))
+        target, first, last = whole.T
         hard = self.hard_fraction if split == "train" else 0.0
         return ExemplarPairs(first, target, hard_sources=last, hard_fraction=hard)
 
@@ -251,7 +254,9 @@ class ADE20k(TranslationDataModule):
 
     def _held_out(self, stems: list[str]) -> tuple[list[str], list[str]]:
         """Images to train on, and those held out for validation: the same ones whatever the seed of a run."""
-        count = min(max(1, round(self.val_fraction * len(stems))), len(stems) - 1) if self.val_fraction > 0 and stems else 0
+        count = (
+            min(max(1, round(self.val_fraction * len(stems))), len(stems) - 1) if self.val_fraction > 0 and stems else 0
+        )
         held_out = set(np.random.default_rng(0).permutation(len(stems))[:count].tolist())
         parts: tuple[list[str], list[str]] = [], []
         for place, stem in enumerate(stems):
@@ -262,7 +267,9 @@ class ADE20k(TranslationDataModule):
         """The images of a part that are in the subset."""
         found = list(files.stems(part))
         if len(found) != PUBLISHED[part]:
-            log.info("%s: %d images, the whole dataset has %d", files.images / FOLDERS[part], len(found), PUBLISHED[part])
+            log.info(
+                "%s: %d images, the whole dataset has %d", files.images / FOLDERS[part], len(found), PUBLISHED[part]
+            )
         return self._subset(files, part, found)
 
     def _subset(self, files: AdeFiles, part: str, stems: list[str]) -> list[str]:

@@ -51,7 +51,9 @@ class AdeFiles:
         if not stems or not any(stem.startswith("ADE_") for stem in stems):
             others, _ = list_images(folder, "*.png", recursive=False)
             refuse_full_release(folder)
-            raise BadInput(f"{folder} holds no image named like ADE_train_00000001.jpg ({len(stems) + len(others)} others)")
+            raise BadInput(
+                f"{folder} holds no image named like ADE_train_00000001.jpg ({len(stems) + len(others)} others)"
+            )
         first = next(iter(stems))
         if (folder / f"{first}_seg.png").exists():
             refuse_full_release(folder)

@@ -47,7 +47,9 @@ def label_shares(paths: list[Path], classes: int, keep: Path) -> np.ndarray:
                 return kept
     if len(paths) >= WORTH_KEEPING:
         log.info("reading %d label maps once, to know which classes they show", len(paths))
-    with ThreadPoolExecutor(min(8, len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else 4)) as pool:
+    with ThreadPoolExecutor(
+        min(8, len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else 4)
+    ) as pool:
         read = list(pool.map(lambda path: _shares(path, classes), paths))
     shares = np.stack(read) if read else np.zeros((0, classes), np.float32)
     if len(paths) >= WORTH_KEEPING:
@@ -75,4 +77,6 @@ def _keep(shares: np.ndarray, places: list[Path]) -> None:
         except OSError:
             with contextlib.suppress(OSError):
                 partial.unlink()
-    log.warning("the shares of the classes could be kept nowhere (%s): they are read again next time", places[-1].parent)
+    log.warning(
+        "the shares of the classes could be kept nowhere (%s): they are read again next time", places[-1].parent
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import cv2
 import numpy as np
@@ -96,7 +96,13 @@ class Canvas:
 
     # Flat shapes, in pixels.
 
-    def polygon(self, points: Iterable[Sequence[float] | NDArray[np.floating]], label: int, surface: Array, matrix: NDArray[np.floating] | None = None) -> None:
+    def polygon(
+        self,
+        points: Iterable[Sequence[float] | NDArray[np.floating]],
+        label: int,
+        surface: Array,
+        matrix: NDArray[np.floating] | None = None,
+    ) -> None:
         """Fill a polygon (N, 2) with a colour (3,), or with a surface that `matrix` brings to its place."""
         # Plain numbers: most polygons have four corners, for which numpy is slow.
         places = [(_kept_in(x), _kept_in(y)) for x, y in points]
@@ -108,17 +114,15 @@ class Canvas:
         mask = np.zeros((height, width), np.uint8)
         corners = np.array([(round((x - left) * 16), round((y - top) * 16)) for x, y in places], np.int32)
         cv2.fillPoly(mask, [corners], 255, cv2.LINE_AA, 4)
-        if surface.ndim == 3:
-            if matrix is None:
-                surface = cv2.resize(surface, (width, height), interpolation=cv2.INTER_AREA)
-            else:
-                moved = np.array([[1, 0, -left], [0, 1, -top], [0, 0, 1]]) @ matrix
-                surface = cv2.warpPerspective(
-                    surface, moved, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-                )
+        shown: NDArray[Any] = surface
+        if surface.ndim == 3 and matrix is None:
+            shown = cv2.resize(surface, (width, height), interpolation=cv2.INTER_AREA)
+        elif matrix is not None:
+            moved = np.array([[1, 0, -left], [0, 1, -top], [0, 0, 1]]) @ matrix
+            shown = cv2.warpPerspective(surface, moved, (width, height), borderMode=cv2.BORDER_REPLICATE)
         area = slice(top, top + height), slice(left, left + width)
         part = self.image[area]
-        part += (mask * np.float32(1 / 255))[..., None] * (surface - part)
+        part += (mask * np.float32(1 / 255))[..., None] * (shown - part)
         self.labels[area][mask > 127] = label
 
     def ellipse(self, x: float, y: float, rx: float, ry: float, label: int, surface: Array) -> None:
@@ -137,11 +141,17 @@ class Canvas:
         points = np.stack([x + rx * radius * np.cos(angles), y + ry * radius * np.sin(angles)], 1)
         self.polygon(points, label, surface)
 
-    def ridge(self, base: float, rough: float, label: int, surface: Array, cells: float = 3, bottom: float = 1.0) -> None:
+    def ridge(
+        self, base: float, rough: float, label: int, surface: Array, cells: float = 3, bottom: float = 1.0
+    ) -> None:
         """All below an uneven line: hills, woods, mountains. `base`, `rough` and `bottom` as shares of the height."""
         line = base + rough * noise(self.rng, 1, self.width, (1, cells))[0]
         x = np.arange(self.width)
-        points = [*zip(x, line * self.height, strict=True), (self.width, bottom * self.height), (0, bottom * self.height)]
+        points = [
+            *zip(x.tolist(), (line * self.height).tolist(), strict=True),
+            (self.width, bottom * self.height),
+            (0, bottom * self.height),
+        ]
         self.polygon(points, label, surface)
 
     def band(self, top: float, bottom: float, label: int, surface: Array) -> None:
@@ -166,7 +176,8 @@ class Canvas:
         if surface.ndim == 3:
             rows, columns = surface.shape[:2]
             o, u, v = (np.array((p[0], -p[1], p[2]), float) for p in (corner, across, down))
-            camera = self.lens @ np.stack([u / columns, v / rows, o + (0, self.eye, 0)], 1)
+            o[1] += self.eye
+            camera = self.lens @ np.stack([u / columns, v / rows, o], 1)
         away = 1 - math.exp(-self.mood.density * sum(c[2] for c in corners) / len(corners))
         seen = surface * np.float32(light)
         if away > 0:

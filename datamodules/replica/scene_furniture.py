@@ -29,16 +29,26 @@ def bed(canvas: Canvas, x: float, z: float, width: float, wood: Array) -> None:
     sheet = cloth(rng, any_colour(rng, 0.4, 0.75))
     back = z + 2.08
     canvas.shadow(x - half - 0.1, x + half + 0.1, z - 0.1, back, 0.45)
-    canvas.box((x - half - 0.05, x + half + 0.05), (0, rng.uniform(0.8, 1.25)), (back - 0.06, back), 8, planks(rng, wood, 6))
+    canvas.box(
+        (x - half - 0.05, x + half + 0.05), (0, rng.uniform(0.8, 1.25)), (back - 0.06, back), 8, planks(rng, wood, 6)
+    )
     canvas.box((x - half, x + half), (0, 0.28), (z, back - 0.06), 8, wood)
-    canvas.box((x - half - 0.02, x + half + 0.02), (0.2, 0.55), (z, back - 0.06), 8, sheet, front=sheet * np.float32(0.85))
+    canvas.box(
+        (x - half - 0.02, x + half + 0.02), (0.2, 0.55), (z, back - 0.06), 8, sheet, front=sheet * np.float32(0.85)
+    )
     for side in (-1, 1):
         pillow = any_colour(rng, 0.2, 0.85)
         _soft(canvas, x + side * half * 0.48, 0.72, back - 0.35, half * 0.42, 0.17, 58, pillow)
     if rng.random() < 0.6:
         _soft(canvas, x, 0.68, back - 0.6, half * 0.4, 0.16, 40, any_colour(rng, 0.6, 0.6))
     if rng.random() < 0.5:
-        canvas.box((x - half - 0.03, x + half + 0.03), (0.3, 0.57), (z + 0.05, z + 0.6), 132, cloth(rng, any_colour(rng, 0.5, 0.5)))
+        canvas.box(
+            (x - half - 0.03, x + half + 0.03),
+            (0.3, 0.57),
+            (z + 0.05, z + 0.6),
+            132,
+            cloth(rng, any_colour(rng, 0.5, 0.5)),
+        )
 
 
 def sofa(canvas: Canvas, x: float, z: float, width: float) -> None:
@@ -47,7 +57,9 @@ def sofa(canvas: Canvas, x: float, z: float, width: float) -> None:
     fabric = cloth(rng, base)
     canvas.shadow(x - half, x + half, z - 0.1, z + 0.9)
     canvas.box((x - half, x + half), (0.1, 0.85), (z + 0.65, z + 0.9), 24, fabric)
-    canvas.box((x - half + 0.15, x + half - 0.15), (0.1, 0.45), (z, z + 0.65), 24, fabric, front=fabric * np.float32(0.8))
+    canvas.box(
+        (x - half + 0.15, x + half - 0.15), (0.1, 0.45), (z, z + 0.65), 24, fabric, front=fabric * np.float32(0.8)
+    )
     canvas.upright(x - 0.01, x + 0.01, 0.12, 0.45, z - 0.01, 24, base * 0.5)
     for side in (-1, 1):
         edge = sorted((x + side * half, x + side * (half - 0.18)))

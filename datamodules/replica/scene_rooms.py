@@ -73,7 +73,10 @@ def room(canvas: Canvas, *, tiled: bool = False) -> Room:
                 colour(rng, 0.075, 0.5, rng.uniform(0.25, 0.75)))  # fmt: skip
     if tiled:
         base = colour(rng, rng.choice([0.55, 0.1, 0.3]), 0.12, 0.82)
-        wall, floor = tiles(rng, base, 14, 14), tiles(rng, any_colour(rng, 0.2, 0.6), 12, 10, any_colour(rng, 0.1, 0.75))
+        wall, floor = (
+            tiles(rng, base, 14, 14),
+            tiles(rng, any_colour(rng, 0.2, 0.6), 12, 10, any_colour(rng, 0.1, 0.75)),
+        )
     else:
         base = any_colour(rng, 0.14, 0.78)
         wall = _wallpaper(canvas, base)
@@ -107,7 +110,9 @@ def bedroom(canvas: Canvas) -> None:
     if rng.random() < 0.5:
         side = rng.choice([-1, 1])
         x = here.x0 + 0.05 if side < 0 else here.x1 - 0.65
-        cabinet(canvas, (x, x + 0.6), (0, rng.uniform(1.9, 2.2)), (here.depth - 2, here.depth - 0.8), 36, here.wood, 1, 2)
+        cabinet(
+            canvas, (x, x + 0.6), (0, rng.uniform(1.9, 2.2)), (here.depth - 2, here.depth - 0.8), 36, here.wood, 1, 2
+        )
     rug(canvas, middle, here.depth - 1.9, rng.uniform(2.2, 3.2))
     width = rng.uniform(1.4, 2)
     for side in (-1, 1):
@@ -214,7 +219,11 @@ def bathroom(canvas: Canvas) -> None:
     canvas.box((middle - wide - 0.03, middle + wide + 0.03), (0.78, 0.86), (z1 - 0.53, z1 - 0.02), 48, WHITE)
     canvas.level(middle - 0.22, middle + 0.22, 0.865, z1 - 0.42, z1 - 0.12, 48, plain(rng, WHITE * 0.75))
     canvas.box((middle - 0.02, middle + 0.02), (0.86, 1.05), (z1 - 0.1, z1 - 0.06), 48, colour(rng, 0.6, 0.03, 0.6))
-    _toilet(canvas, here.inside(0.5 + 0.02 * way) if rng.random() < 0.3 else (here.x0 if way > 0 else here.x1) + way * 0.4, z1)
+    _toilet(
+        canvas,
+        here.inside(0.5 + 0.02 * way) if rng.random() < 0.3 else (here.x0 if way > 0 else here.x1) + way * 0.4,
+        z1,
+    )
     if rng.random() < 0.7:
         x = here.inside(0.5 - 0.44 * way)
         canvas.upright(x - 0.22, x + 0.22, 0.9, 1.6, z1 - 0.05, 82, cloth(rng, any_colour(rng, 0.5, 0.7)))
@@ -248,9 +257,13 @@ def office(canvas: Canvas) -> None:
     if rng.random() < 0.5:
         clock(canvas, middle + rng.uniform(-1, 1), 2, here.depth)
     if rng.random() < 0.6:
-        canvas.upright(middle - 0.6, middle + 0.6, 1.2, 1.9, here.depth - 0.03, 145, plain(rng, colour(rng, 0.08, 0.4, 0.6)))
+        canvas.upright(
+            middle - 0.6, middle + 0.6, 1.2, 1.9, here.depth - 0.03, 145, plain(rng, colour(rng, 0.08, 0.4, 0.6))
+        )
     desk(canvas, middle, here.depth - 1.2, rng.uniform(1.3, 1.8), here.wood)
-    chair(canvas, middle + rng.uniform(-0.3, 0.3), here.depth - 1.9, any_colour(rng, 0.4, 0.4), label=76, back_near=True)
+    chair(
+        canvas, middle + rng.uniform(-0.3, 0.3), here.depth - 1.9, any_colour(rng, 0.4, 0.4), label=76, back_near=True
+    )
     if rng.random() < 0.6:
         plant(canvas, here.inside(rng.choice([0.08, 0.92])), here.depth - 0.7)
     _lights(canvas, here)
@@ -278,7 +291,7 @@ def _wallpaper(canvas: Canvas, base: Array) -> Array:
         return bricks(rng, base * 0.9, 24, 14)
     if kind == 1:
         stripes = 1 + 0.05 * np.sign(np.sin(np.linspace(0, 40 * np.pi, 128, dtype=np.float32)))
-        return stripes[None, :, None] * plain(rng, base)[:1, :1] * np.ones((64, 1, 1), np.float32)
+        return np.broadcast_to(stripes[None, :, None] * base, (64, 128, 3)).astype(np.float32)
     if kind == 2:
         return planks(rng, base, 10)
     return plain(rng, base, 0.025)

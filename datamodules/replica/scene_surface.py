@@ -71,7 +71,9 @@ def bricks(rng: np.random.Generator, base: Array, rows: int, columns: int) -> Ar
     """Courses of bricks, every second one moved by half a brick."""
     down, across = 5, 10
     tone = rng.normal(1, 0.1, (rows, 2 * columns)).astype(np.float32)
-    tone = np.where(np.arange(rows)[:, None] % 2, np.repeat(tone[:, ::2], 2, 1), np.roll(np.repeat(tone[:, ::2], 2, 1), 1))
+    tone = np.where(
+        np.arange(rows)[:, None] % 2, np.repeat(tone[:, ::2], 2, 1), np.roll(np.repeat(tone[:, ::2], 2, 1), 1)
+    )
     shade = np.repeat(np.repeat(tone, down, 0), across // 2, 1)
     shade[::down] *= 1.2
     for row in range(rows):
@@ -115,7 +117,7 @@ def facade(rng: np.random.Generator, wall: Array, floors: int, columns: int, nig
     """The front of a building: windows in rows, some of them lit at night."""
     cell_h, cell_w = 12, 10
     picture = np.tile(wall * (1 + rng.normal(0, 0.01)), (floors * cell_h, columns * cell_w, 1)).astype(np.float32)
-    picture *= 1 + 0.04 * noise(rng, *picture.shape[:2], (4, 4))[..., None]
+    picture *= 1 + 0.04 * noise(rng, picture.shape[0], picture.shape[1], (4, 4))[..., None]
     glass = np.array([0.32, 0.4, 0.48], np.float32) * rng.uniform(0.4, 1.2)
     top, side = int(rng.integers(2, 4)), int(rng.integers(1, 4))
     lit = rng.random((floors, columns)) < (0.35 if night else 0.03)
@@ -123,7 +125,9 @@ def facade(rng: np.random.Generator, wall: Array, floors: int, columns: int, nig
     for floor in range(floors):
         for column in range(columns):
             y, x = floor * cell_h, column * cell_w
-            pane = np.array([1.9, 1.5, 0.9], np.float32) if lit[floor, column] else glass * np.float32(tone[floor, column])
+            pane = (
+                np.array([1.9, 1.5, 0.9], np.float32) if lit[floor, column] else glass * np.float32(tone[floor, column])
+            )
             picture[y + top : y + cell_h - 2, x + side : x + cell_w - side] = pane
     if rng.random() < 0.4:
         picture[::cell_h] *= 0.8
@@ -135,7 +139,9 @@ def painting(rng: np.random.Generator) -> Array:
     picture = cv2.resize(rng.random((4, 4, 3), np.float32), (40, 32), interpolation=cv2.INTER_CUBIC)
     if rng.random() < 0.5:
         line = 16 + (4 * noise(rng, 1, 40, (1, 3))[0]).astype(int)
-        picture = np.where(np.arange(32)[:, None, None] < line[None, :, None], any_colour(rng, 0.3, 0.8), any_colour(rng))
+        picture = np.where(
+            np.arange(32)[:, None, None] < line[None, :, None], any_colour(rng, 0.3, 0.8), any_colour(rng)
+        )
     frame = np.empty((40, 48, 3), np.float32)
     frame[:] = rng.choice([0.08, 0.35, 0.85]) * np.array([1, 0.85, 0.65], np.float32)
     frame[4:36, 4:44] = np.clip(picture, 0.03, 1)

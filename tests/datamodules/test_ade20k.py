@@ -211,7 +211,11 @@ def test_the_outdoor_subset_holds_no_rooms_and_is_counted(ade, ade_root, caplog)
 
 def test_a_list_of_ones_own_says_what_is_outdoor(ade, tmp_path):
     path = tmp_path / "outdoor.txt"
-    names = [f"images\\training\\ADE_train_{n:08d}.jpg" for n in range(1, 21)] + ["", "ADE_val_00000003", "ADE_val_00000009.png"]
+    names = [f"images\\training\\ADE_train_{n:08d}.jpg" for n in range(1, 21)] + [
+        "",
+        "ADE_val_00000003",
+        "ADE_val_00000009.png",
+    ]
     path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(names).encode())
     data = ade(subset="outdoor", subset_list=str(path), pairing="random")
     data.setup(None)
@@ -252,10 +256,11 @@ def test_files_that_are_odd(ade, ade_copy, caplog):
 def test_a_label_that_does_not_exist_is_named(ade, ade_copy):
     for path in (ade_copy / "annotations/validation").iterdir():
         Image.fromarray(np.full((48, 64), 200, np.uint8)).save(path)
-    with pytest.raises(BadInput, match=r"ADE_val_.*holds class 200, but data\.classes=151"):
-        data = ade(root=str(ade_copy))
-        data.setup("test")
-        raise next(iter(data.test_dataloader()))
+    data = ade(root=str(ade_copy))
+    data.setup("test")
+    batches = iter(data.test_dataloader())
+    with pytest.raises(BadInput, match=r"ADE_val_.* holds class 200, but data\.classes=151"):
+        next(batches)
 
 
 def test_the_full_release_is_recognised(ade, ade_copy, tmp_path):

@@ -38,7 +38,9 @@ def test_lays_files_out_as_the_real_dataset(ade):
     for folder, short, count in (("training", "train", 56), ("validation", "val", 14)):
         stems = [f"ADE_{short}_{number:08d}" for number in range(1, count + 1)]
         assert sorted(path.name for path in (ade / "images" / folder).iterdir()) == [f"{stem}.jpg" for stem in stems]
-        assert sorted(path.name for path in (ade / "annotations" / folder).iterdir()) == [f"{stem}.png" for stem in stems]
+        assert sorted(path.name for path in (ade / "annotations" / folder).iterdir()) == [
+            f"{stem}.png" for stem in stems
+        ]
 
 
 def test_label_maps_hold_raw_classes_and_fit_their_pictures(ade):
