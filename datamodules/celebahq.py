@@ -391,12 +391,13 @@ class CelebAHQ(TranslationDataModule):
 
         what = "parts" if table.masks else "look"
         log.info("%s: no list of exemplars, taking for each face the one with the most similar %s", split, what)
-        assert table.own is not None
-        if not table.own.all():
+        own = table.own
+        assert own is not None
+        if not own.all():
             # One and the same person for retrieval: then another one is an image that is not of the split.
-            table = replace(table, identity=np.where(table.own, table.identity.min() - 1, table.identity))
+            table = replace(table, identity=np.where(own, table.identity.min() - 1, table.identity))
         found = exemplars(table, "labels" if table.masks else "picture", CLASSES)
-        chosen = table.own & (found >= 0)
+        chosen = own & (found >= 0)
         return Pairs(found[chosen], np.flatnonzero(chosen).astype(np.int32))
 
     def _with_parts(self, raw: RawBatch) -> RawBatch:
