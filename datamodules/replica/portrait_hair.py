@@ -169,22 +169,22 @@ def paint_hat(canvas: Canvas, look: Look, head: Head, shade: Array) -> None:
     if look.hat == "beanie":
         fold = np.array([(-0.95, low + 0.1), (-0.5, low - 0.16), (0, low - 0.22), (0.5, low - 0.16), (0.95, low + 0.1)])
         line = head.at(np.column_stack([smooth(fold, False), np.full(40, 0.3)]))
-        canvas.paint(canvas.stroke(line, width=0.02 * head.scale), 0.4 * look.hat_colour, None, 0.7)
+        seam = np.minimum(cover, canvas.stroke(line, width=0.02 * head.scale))
+        canvas.paint(seam, 0.4 * look.hat_colour, None, 0.7)
         return
     wide, deep = (0.86, 0.95) if look.hat == "cap" else (1.45, 0.7)
     angles = np.linspace(0, np.pi if look.hat == "cap" else 2 * np.pi, 32)
     brim = np.column_stack([wide * np.cos(angles), low + 0.05 + 0.1 * np.sin(angles), 0.5 + deep * np.sin(angles)])
-    cover = canvas.fill(head.at(brim))
-    dim = np.clip(look.hat_colour * 0.75, 0, 1)
-    canvas.paint(cover, dim, NUMBER["hat"], 1.0, 0.004 * head.scale)
-    band = np.array(
-        [
-            (-0.93, low + 0.0, 0.2),
-            (-0.5, low - 0.05, 0.6),
-            (0, low - 0.07, 0.75),
-            (0.5, low - 0.05, 0.6),
-            (0.93, low, 0.2),
-        ]
-    )
+    low_edge = [
+        (-0.93, low, 0.2),
+        (-0.5, low - 0.05, 0.6),
+        (0, low - 0.07, 0.75),
+        (0.5, low - 0.05, 0.6),
+        (0.93, low, 0.2),
+    ]
+    band = head.at(smooth(np.array(low_edge), closed=False))
+    # Up to the band: otherwise the forehead shows between them.
+    whole = cv2.convexHull(np.concatenate([head.at(brim), band]).astype(np.float32))[:, 0].astype(np.float64)
+    canvas.paint(canvas.fill(whole), 0.75 * look.hat_colour, NUMBER["hat"], 1.0, 0.004 * head.scale)
     tone = look.cloth_second if rng.random() < 0.5 else 0.5 * look.hat_colour
-    canvas.paint(canvas.stroke(head.at(smooth(band, False)), width=0.07 * head.scale), tone, NUMBER["hat"])
+    canvas.paint(canvas.stroke(band, width=0.07 * head.scale), tone, NUMBER["hat"])
