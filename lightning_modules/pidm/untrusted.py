@@ -1,12 +1,15 @@
 """Reading a pickled file of strangers: tensors and plain containers come through, everything else becomes inert.
 
-torch's own restricted unpickler does the reading. The names of all classes and functions that a file mentions are known before
-anything of it is read; for each that torch does not know to be harmless an empty class stands in, which can be filled with
-anything and does nothing. A file that mentions what only an attack would need is refused as a whole.
+`torch.load` with `weights_only` refuses every file that holds an object besides, and published training states hold such
+objects, like the configuration that they were made with. Here each class that is unknown has an empty one standing in for it,
+which can be filled with anything and does nothing: nothing is imported and no function of the file is called. A file that
+mentions what only an attack would need is refused as a whole.
 """
 
 from __future__ import annotations
 
+import _compat_pickle
+import collections
 import pickle
 import sys
 import zipfile
@@ -67,6 +70,33 @@ class Inert:
         """The same, several at once."""
 
 
+TENSORS: dict[str, Any] = {
+    "torch._utils._rebuild_tensor_v2": torch._utils._rebuild_tensor_v2,
+    "torch._utils._rebuild_parameter": torch._utils._rebuild_parameter,
+    "torch.Size": torch.Size,
+    "collections.OrderedDict": collections.OrderedDict,
+    "builtins.set": set,
+    "builtins.frozenset": frozenset,
+}
+"""What is let through: the parts of tensors, and containers that are no literals of a pickle."""
+
+
+class Unpickler(pickle.Unpickler):
+    """An unpickler to which no name means anything but `TENSORS`; `torch.load` adds the storages that they are views of."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """
+        Raises:
+            pickle.UnpicklingError: a name that no honest file has.
+        """
+        named = _today(module, name)
+        if named in TENSORS:
+            return TENSORS[named]
+        if _is_hostile(named):
+            raise pickle.UnpicklingError(f"it would call {named}, which no honest checkpoint does")
+        return type(name.rpartition(".")[2], (Inert,), {})
+
+
 def read(path: str | Path) -> Any:
     """The contents of a file written by `torch.save`, in which only tensors and plain containers are real.
 
@@ -79,17 +109,22 @@ def read(path: str | Path) -> Any:
     if not zipfile.is_zipfile(path):
         raise BadInput(f"{path} is no checkpoint of torch 1.6 or later, or was cut off while it was copied")
     try:
-        mentioned = torch.serialization.get_unsafe_globals_in_checkpoint(str(path))
-        hostile = [name for name in mentioned if _is_hostile(name)]
-        if hostile:
-            raise BadInput(f"{path} would call {hostile[0]}, which no honest checkpoint does: it is refused")
-        stand_ins = [(type(name.rpartition(".")[2], (Inert,), {}), name) for name in mentioned]
-        with torch.serialization.safe_globals(stand_ins):  # type: ignore[arg-type]
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError, TypeError, AttributeError) as error:
+        with zipfile.ZipFile(path) as archive:
+            if any(name.endswith("/constants.pkl") for name in archive.namelist()):
+                raise BadInput(f"{path} is a compiled program (TorchScript), no checkpoint: it is refused")
+        return torch.load(path, map_location="cpu", weights_only=False, pickle_module=sys.modules[__name__], mmap=True)
+    except pickle.UnpicklingError as error:
+        raise BadInput(f"{path} is refused: {error}") from error
+    except (RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError, zipfile.BadZipFile) as error:
         raise BadInput(
             f"{path} cannot be read as a checkpoint: {(str(error).splitlines() or ['damaged'])[0]}"
         ) from error
+
+
+def _today(module: str, name: str) -> str:
+    """A name as this Python has it: older pickles, and those of torch, write the names of Python 2."""
+    module, name = _compat_pickle.NAME_MAPPING.get((module, name), (module, name))
+    return f"{_compat_pickle.IMPORT_MAPPING.get(module, module)}.{name}"
 
 
 def _is_hostile(name: str) -> bool:
