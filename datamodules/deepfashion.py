@@ -22,7 +22,7 @@ import logging
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 from torch import Tensor
@@ -98,7 +98,6 @@ class DeepFashion(TranslationDataModule):
     """
 
     replica_name = "deepfashion"
-    stored_size: ClassVar[tuple[int, int] | None] = (HEIGHT, WIDTH)
 
     def __init__(
         self,

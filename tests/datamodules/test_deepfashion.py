@@ -335,6 +335,31 @@ def test_settings_that_cannot_be_are_refused(fashion):
         fashion(min_joints=19)
 
 
+def test_ones_own_photograph_and_pose(fashion, fashion_root, tmp_path):
+    """A photograph with OpenPose's text beside it, and a pose without a picture, whose size nobody knows."""
+    name = next(path for path in sorted((fashion_root / "img").rglob("*1_front.jpg")))
+    pose = fashion_root / "pose" / name.relative_to(fashion_root / "img")
+    shutil.copy(name, tmp_path / "me.jpg")
+    for end in ("candidate", "subset"):
+        shutil.copy(pose.with_name(f"{pose.stem}_{end}.txt"), tmp_path / f"me_{end}.txt")
+    data = fashion(
+        images="img", borders="keep", height=256, width=256, partition="fraction", val_fraction=0.9, pairing="self"
+    )
+    batch = data.batch_from_files([tmp_path / "me.jpg"], [tmp_path / "me_subset.txt"])
+    assert batch.target_structure.shape == (1, 20, 256, 256)
+    data.setup("test")
+    dataset = data.datasets["test"]
+    row = next(
+        row for row in range(len(dataset)) if dataset[0, row]["target_key"].endswith(f"{name.parent.name}/{name.name}")
+    )
+    drawn = data.structure.maps(dataset[0, row]["target_annotation"][None], batch.target)
+    assert drawn.equal(batch.target_structure)
+    assert batch.source_structure.equal(batch.target_structure)
+    (tmp_path / "me.jpg").unlink()
+    with pytest.raises(BadInput, match="put the picture of that name beside it"):
+        data.batch_from_files([None], [tmp_path / "me_subset.txt"])
+
+
 # The official loader's numbers on four real photographs (test phase, 256 x 256): image, exemplar, 3 + 17 channels.
 OFFICIAL = {
     "Dresses/id_00000244/02_1_front": "0.55304 0.60053 .02164 .04131 .02067 .16164 .16302 .13614 .14672 .14166 .15037 .10989 .16306 "
