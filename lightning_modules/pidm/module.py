@@ -42,8 +42,6 @@ class PIDM(Translator):
     def __init__(
         self,
         structure_channels: int,
-        height: int,
-        width: int,
         *,
         channels: int = 128,
         multipliers: list[int] | None = None,
@@ -70,7 +68,6 @@ class PIDM(Translator):
         """
         Args:
             structure_channels: S, channels of a structure.
-            height, width: of the images, best multiples of patch * 2 ** (levels - 1): others are continued to the next.
             channels, multipliers, blocks, embedding_channels, attention_strides, heads, mix, patch, dropout, checkpointing:
                 of the networks, see `Network`.
             channels_last: keep the channels of a place together in memory, which is faster on GPUs.
