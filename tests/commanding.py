@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 import hydra
+import pytest
 
 from engine.check import check, resolved
 from engine.command import CONFIGS, ROOT, register_resolvers
@@ -16,7 +17,14 @@ from engine.run_folder import RunFolder
 
 METHODS = sorted(path.stem for path in (CONFIGS / "model").glob("*.yaml"))
 DATASETS = sorted(path.stem.removesuffix("_tiny") for path in (CONFIGS / "data" / "sizes").glob("*_tiny.yaml"))
+QUICK = ("pix2pix", "cyclegan")
+"""The methods that the fast tests take through what needs a process of its own; the slow ones take all."""
 QUIET = ["trainer.accelerator=cpu", "callbacks.progress=null", "trainer.enable_progress_bar=false"]
+
+
+def fast_for(*quick: str) -> list[Any]:
+    """Every method as a parameter; those that are not `quick` marked slow."""
+    return [method if method in quick else pytest.param(method, marks=pytest.mark.slow) for method in METHODS]
 
 
 def composed(*overrides: str, command: str = "train") -> dict[str, Any]:

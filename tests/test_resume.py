@@ -10,7 +10,7 @@ import torch
 
 from datamodules.bad_input import BadInput
 from engine.run_folder import RunFolder
-from tests.commanding import METHODS, finished, started, train
+from tests.commanding import QUICK, fast_for, finished, started, train
 
 LIMITS = ["experiment=smoke", "trainer.max_steps=22", "trainer.max_epochs=-1", "callbacks=ema", "callbacks.last_checkpoint.every_n_steps=3",
           "callbacks.grids=null", "callbacks.measures=null", "data.num_workers=1", "data.limit_pairs.train=32", "test=false"]  # fmt: skip
@@ -24,7 +24,9 @@ def states_equal(a: RunFolder, b: RunFolder) -> None:
         flat_ours, flat_theirs = dict(_flat(ours[part])), dict(_flat(theirs[part]))
         assert flat_ours.keys() == flat_theirs.keys()
         for name, value in flat_ours.items():
-            same = torch.equal(value, flat_theirs[name]) if isinstance(value, torch.Tensor) else value == flat_theirs[name]
+            same = (
+                torch.equal(value, flat_theirs[name]) if isinstance(value, torch.Tensor) else value == flat_theirs[name]
+            )
             assert same, f"{part} {name}"
 
 
@@ -37,7 +39,7 @@ def _flat(tree, path=""):
         yield from _flat(value, f"{path}.{key}")
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", fast_for(*QUICK))
 def test_killed_in_mid_epoch_and_resumed_equals_left_alone(method, tmp_path):
     alone = train(tmp_path / "alone", f"model={method}", *LIMITS)
     cut = RunFolder(tmp_path / "cut")
@@ -46,7 +48,9 @@ def test_killed_in_mid_epoch_and_resumed_equals_left_alone(method, tmp_path):
     while not cut.last.exists() and process.poll() is None:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed: " + process.stderr.read()[-2000:]
+    assert process.wait() == -signal.SIGKILL, (
+        "the run ended before it could be killed: " + process.stderr.read()[-2000:]
+    )
     step = torch.load(cut.last, weights_only=True)["global_step"]
     assert step < 22
     assert not cut.metrics_file.exists()
