@@ -242,10 +242,22 @@ def _peak_memory(device: Any) -> float:
 
 def _show(rows: list[dict[str, Any]]) -> None:
     table = Table(title=f"Training on {rows[-1]['device']}")
-    for column in ("method", "size", "variant", "s/step", "images/s", "trainer / bare loop", "peak GiB", "faster than fp32", "waiting for data"):
+    for column in (
+        "method",
+        "size",
+        "variant",
+        "s/step",
+        "images/s",
+        "trainer / bare loop",
+        "peak GiB",
+        "faster than fp32",
+        "waiting for data",
+    ):
         table.add_column(column, justify="left" if column in ("method", "size", "variant") else "right")
     for row in rows:
-        plain = next((r for r in rows if (r["method"], r["size"], r["variant"]) == (row["method"], row["size"], "fp32")), None)
+        plain = next(
+            (r for r in rows if (r["method"], r["size"], r["variant"]) == (row["method"], row["size"], "fp32")), None
+        )
         table.add_row(
             row["method"], row["size"], row["variant"], f"{row['trainer']:.3f}", f"{row['images'] / row['trainer']:.1f}",
             f"{row['trainer'] / row['bare']:.3f}", f"{row['memory']:.2f}", f"{plain['trainer'] / row['trainer']:.2f}x" if plain else "",

@@ -39,7 +39,9 @@ def test_a_wrong_word_is_named_with_its_nearest_before_anything_heavy_is_importe
 def test_a_typo_in_a_yaml_file_is_found_like_one_on_the_command_line(tmp_path):
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment" / "mine.yaml").write_text("# @package _global_\nmodel:\n  l1_wieght: 10.0\n")
-    done = finished("train.py", "experiment=mine", f"hydra.searchpath=[file://{tmp_path}]", f"hydra.run.dir={tmp_path}/run")
+    done = finished(
+        "train.py", "experiment=mine", f"hydra.searchpath=[file://{tmp_path}]", f"hydra.run.dir={tmp_path}/run"
+    )
     assert done.returncode == 1
     assert "model.l1_wieght is not a setting of" in done.stderr
     assert "Did you mean 'l1_weight'?" in done.stderr

@@ -8,7 +8,17 @@ import pathlib
 import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
-OWN = {"benchmarks", "callbacks", "datamodules", "engine", "lightning_modules", "metrics", "train", "evaluate", "translate"}
+OWN = {
+    "benchmarks",
+    "callbacks",
+    "datamodules",
+    "engine",
+    "lightning_modules",
+    "metrics",
+    "train",
+    "evaluate",
+    "translate",
+}
 BOTTOM = {"datamodules.batch", "datamodules.bad_input"}
 METHODS = sorted(p.name for p in (ROOT / "lightning_modules").iterdir() if (p / "module.py").is_file())
 SHARED = ["blocks", "losses"]
@@ -32,7 +42,9 @@ def files(folder: str) -> list[pathlib.Path]:
 def test_methods_and_shared_parts_import_only_the_contract_of_the_data():
     for file in files("lightning_modules"):
         for name in imports(file):
-            allowed = name.startswith(("lightning_modules", "metrics")) or any(name.startswith(module) for module in BOTTOM)
+            allowed = name.startswith(("lightning_modules", "metrics")) or any(
+                name.startswith(module) for module in BOTTOM
+            )
             assert allowed, f"{file.relative_to(ROOT)} imports {name}"
 
 
@@ -53,7 +65,11 @@ def test_shared_parts_import_no_method(part):
 @pytest.mark.parametrize("folder", ["datamodules", "metrics"])
 def test_data_and_measures_import_nothing_above_them(folder):
     for file in files(folder):
-        above = {n for n in imports(file) if n.split(".")[0] not in {folder, *(["datamodules"] if folder == "metrics" else [])}}
+        above = {
+            n
+            for n in imports(file)
+            if n.split(".")[0] not in {folder, *(["datamodules"] if folder == "metrics" else [])}
+        }
         assert not above, f"{file.relative_to(ROOT)} imports {above}"
 
 

@@ -47,7 +47,9 @@ def test_every_mode_keeps_the_contract_of_a_batch(market, pairing, split):
             assert camera(target) in ("c4", "c5", "c6")
 
 
-@pytest.mark.parametrize(("structure", "channels"), [("pose_heatmaps", 18), ("pose_map", 20), ("edges", 1), ("image", 3)])
+@pytest.mark.parametrize(
+    ("structure", "channels"), [("pose_heatmaps", 18), ("pose_map", 20), ("edges", 1), ("image", 3)]
+)
 @pytest.mark.parametrize("size", [(128, 64), (256, 128), (40, 72)])
 def test_any_structure_at_any_size(market, structure, channels, size):
     keeps_contract(first_batch(market(structure=structure, height=size[0], width=size[1])), channels, *size)

@@ -9,7 +9,6 @@ from PIL import Image
 from datamodules.bad_input import BadInput
 from engine import translation
 from engine.adopt import adopted, main
-from lightning_modules.blocks.resnet_generator import ResNetGenerator
 from tests.commanding import composed
 from tests.parity.golden import Golden
 
@@ -46,5 +45,5 @@ def test_a_published_generator_translates_a_photograph(tmp_path, golden_dir):
 
 def test_a_file_of_another_network_is_refused_by_name(tmp_path):
     torch.save({"weight": torch.zeros(3)}, tmp_path / "other.pth")
-    with pytest.raises(BadInput, match="other.pth"):
+    with pytest.raises(BadInput, match=r"other\.pth"):
         adopted("cyclegan", {"G_A": tmp_path / "other.pth"})

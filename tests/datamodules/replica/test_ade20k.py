@@ -121,7 +121,7 @@ def test_the_same_seed_gives_the_same_bytes_with_any_number_of_workers(tmp_path)
 def test_a_class_has_no_colour_of_its_own(scene):
     """Light and materials vary: the largest class looks different in other pictures of the same scene."""
     colours: dict[int, list[np.ndarray]] = {}
-    for number in range(6):
+    for number in range(5):
         picture, labels = drawn(scene, 48, 64, np.random.default_rng([5, number]))
         assert picture.dtype == labels.dtype == np.uint8
         assert picture.std() > 12
@@ -129,7 +129,7 @@ def test_a_class_has_no_colour_of_its_own(scene):
             if (labels == value).mean() > 0.05:
                 colours.setdefault(int(value), []).append(picture[labels == value].mean(0))
     often = max(colours.values(), key=len)
-    assert len(often) >= 4
+    assert len(often) >= 3
     assert np.std(often, axis=0).max() > 12
 
 
