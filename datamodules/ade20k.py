@@ -151,6 +151,7 @@ class ADE20k(TranslationDataModule):
         self.scenes_x, self.scenes_y = scenes_x or ["bedroom"], scenes_y or ["living_room"]
         self._shares: dict[str, np.ndarray] = {}
         self._stems: dict[Split, list[str]] = {}
+        self._best: dict[Split, dict[str, tuple[str, str]]] = {}
 
     # What the base asks for.
 
@@ -304,6 +305,12 @@ class ADE20k(TranslationDataModule):
         """
         if self.pairing != "reference":
             return {}
+        if split not in self._best:
+            self._best[split] = self._found(files, split)
+        return self._best[split]
+
+    def _found(self, files: AdeFiles, split: Split) -> dict[str, tuple[str, str]]:
+        """The exemplars of a split, by the list where it names any, otherwise by retrieval."""
         pool = self._split(files, "train")
         if split == "test":
             pool = sorted([*pool, *self._split(files, "val")])
