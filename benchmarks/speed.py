@@ -263,7 +263,7 @@ def _show(rows: list[dict[str, Any]]) -> None:
             f"{row['trainer'] / row['bare']:.3f}", f"{row['memory']:.2f}", f"{plain['trainer'] / row['trainer']:.2f}x" if plain else "",
             f"{row['waiting']:.1%}" if "waiting" in row else "",
         )  # fmt: skip
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def test_a_wrong_word_is_named_with_its_nearest_before_anything_heavy_is_importe
     assert names in said
     assert suggests in said
     assert "Traceback" not in said
-    assert "runs" not in [path.name for path in tmp_path.iterdir()]
+    assert not list(tmp_path.rglob("*.*")) or "-m" in words  # a sweep has written what it sweeps over
     assert time.perf_counter() - start < 20  # a hang would be a fault; the speed itself is measured in benchmarks/
 
 
