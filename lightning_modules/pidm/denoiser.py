@@ -36,6 +36,13 @@ class Denoiser:
         """B."""
         return len(self.structure)
 
+    @property
+    def batched(self) -> bool:
+        """Whether all predictions of a step are made in one call."""
+        if self.guidance.batched is None:
+            return self.structure.device.type != "cpu" or self.size == 1
+        return self.guidance.batched
+
     def __call__(self, noisy: Tensor, level: Level) -> tuple[Tensor, Tensor | None]:
         """The guided prediction and the raw variance (None where none is learned), each (B, 3, H, W).
 
@@ -43,7 +50,7 @@ class Denoiser:
         """
         part = level.t / max(self.diffusion.steps - 1, 1)
         weights = self.guidance.weights(part)
-        groups = [tuple(weights)] if self.guidance.batched else [(branch,) for branch in weights]
+        groups = [tuple(weights)] if self.batched else [(branch,) for branch in weights]
         predictions: dict[Branch, Tensor] = {}
         for branches in groups:
             structure, texture = self._conditions(branches)

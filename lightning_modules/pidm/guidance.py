@@ -52,8 +52,9 @@ class Guidance:
     """w_s, of all but none."""
     interval: Sequence[float] = (0.0, 1.0)
     """The noise levels where guidance acts, as parts of T (arXiv 2404.07724); elsewhere it is e(x_p, x_s) alone."""
-    batched: bool = True
-    """Make all predictions of a step in one call; False makes them one after another, in less memory."""
+    batched: bool | None = None
+    """Make all predictions of a step in one call, or (False) one after another, in less memory. None takes what is faster: one
+    call on a GPU and for single images; on a processor several images fill its cache as it is."""
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:

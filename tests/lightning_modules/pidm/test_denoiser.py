@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -64,6 +66,11 @@ def test_predictions_of_a_step_are_made_in_one_call_or_one_by_one(network, batch
     assert sizes == calls
 
 
+def test_by_default_a_processor_batches_the_predictions_of_single_images_alone(network):
+    for count, batched in ((1, True), (2, False)):
+        assert denoiser(network, Guidance("nested"), count).batched is batched
+
+
 @torch.no_grad()
 @pytest.mark.parametrize(
     ("guidance", "samples"),
@@ -84,7 +91,7 @@ def test_predictions_that_count_nothing_are_not_made(network, guidance, samples,
     monkeypatch.setattr(
         network.predictor, "forward", lambda noisy, *rest: sizes.append(len(noisy)) or real(noisy, *rest)
     )
-    denoiser(network, guidance)(torch.randn(2, 3, 32, 16), LEVEL)
+    denoiser(network, replace(guidance, batched=True))(torch.randn(2, 3, 32, 16), LEVEL)
     assert sizes == [samples]
 
 

@@ -39,7 +39,7 @@ def test_predictions_of_weight_zero_are_not_computed(mode, pose, style, computed
     seen = []
     network.predictor.register_forward_hook(lambda module, given, out: seen.append(len(out)))
     noisy, _, structure, source = conditions()
-    guidance = Guidance(mode, pose, style)
+    guidance = Guidance(mode, pose, style, batched=True)
     assert list(guidance.weights()) == computed
     Denoiser(network, Diffusion(), guidance, structure, network.texture(source))(noisy, Diffusion().level(10))
     assert seen == [2 * len(computed)]  # one call for all
