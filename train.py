@@ -15,6 +15,7 @@ from engine.command import given_overrides, run_command
 
 
 def act(config: dict[str, Any], output: pathlib.Path) -> float | None:
+    """Go on with a checked config: see `engine.training`."""
     from engine.training import main
 
     return main(config, output, given_overrides())

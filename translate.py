@@ -12,6 +12,7 @@ from engine.command import run_command
 
 
 def act(config: dict[str, Any], output: pathlib.Path) -> float | None:
+    """Go on with a checked config: see `engine.translation`."""
     from engine.translation import main
 
     return main(config, output)

@@ -30,6 +30,7 @@ VARIANTS = ("fp32", "bf16", "channels_last", "bf16_channels_last", "compiled", "
 
 
 def main() -> None:
+    """Measure what the command line asks for, a row at a time."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--methods", nargs="+", default=METHODS, choices=METHODS)
     parser.add_argument("--sizes", nargs="+", default=["small"], choices=SIZES)

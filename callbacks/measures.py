@@ -15,14 +15,13 @@ from torch import Tensor
 
 from datamodules.batch import Batch
 from metrics.frechet import FeatureStatistics, frechet_distance
-from metrics.glossary import PER_IMAGE
+from metrics.glossary import COPY_SOURCE, PER_IMAGE
 from metrics.image_quality import quantise
 from metrics.suite import Suite
 from metrics.swd import sliced_wasserstein
 
 Row = dict[str, Any]
 """One image: `source_key`, `target_key`, and a value for each of its measures."""
-BASELINE = "copy_source"
 
 
 class _Set:
@@ -118,8 +117,8 @@ class Measures(pl.Callback):
             # Targets and copies of sources are the same at every validation: seen once.
             self._sets["target"] = _Set(suite, device, most)
             if self.baseline:
-                self._sets[BASELINE] = _Set(suite, device, most)
-                self._measured[BASELINE] = []
+                self._sets[COPY_SOURCE] = _Set(suite, device, most)
+                self._measured[COPY_SOURCE] = []
 
     def _collect(self, outputs: Any, pl_module: Any, batch: Batch) -> None:
         assert self._suite is not None
@@ -128,7 +127,7 @@ class Measures(pl.Callback):
             self._fitted = True
         # The method's validation step hands on its translation; one that does not is asked for it.
         translation = outputs if isinstance(outputs, Tensor) else pl_module.translate(batch)
-        images = {"translation": translation.detach().float(), "target": batch.target, BASELINE: _source(batch)}
+        images = {"translation": translation.detach().float(), "target": batch.target, COPY_SOURCE: _source(batch)}
         for kind, collected in self._sets.items():
             collected.add(images[kind])
         for kind, rows in self._measured.items():
@@ -144,10 +143,10 @@ class Measures(pl.Callback):
         if split not in self._constant:
             constant: dict[str, float] = {}
             if self.baseline:
-                constant = _means([row for measured in everyone for row in measured[BASELINE]])
-                constant |= self._of_sets(trainer, self._sets[BASELINE], target)
+                constant = _means([row for measured in everyone for row in measured[COPY_SOURCE]])
+                constant |= self._of_sets(trainer, self._sets[COPY_SOURCE], target)
             self._constant[split] = (target, constant)
-        baseline = {f"{BASELINE}/{name}": value for name, value in self._constant[split][1].items()}
+        baseline = {f"{COPY_SOURCE}/{name}": value for name, value in self._constant[split][1].items()}
         self._sets, self._measured = {}, {}
         if trainer.sanity_checking:
             self._constant = {}

@@ -19,7 +19,6 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import CompactHydraException, ConfigCompositionException, HydraException
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from datamodules import structures
@@ -88,12 +87,8 @@ def given_overrides() -> list[str]:
     return list(HydraConfig.get().overrides.task)
 
 
-def in_sweep() -> bool:
-    """Whether this job is one of a multirun."""
-    return HydraConfig.get().mode == RunMode.MULTIRUN
-
-
 def register_resolvers() -> None:
+    """Teach OmegaConf the functions that conf/ uses: how many channels a structure has, where a run writes."""
     OmegaConf.register_new_resolver("structure_channels", structures.channels, replace=True)
     OmegaConf.register_new_resolver("run_folder", _run_folder, replace=True)
 

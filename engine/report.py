@@ -13,14 +13,12 @@ from rich.console import Console
 from rich.table import Table
 
 from engine.run_folder import RunFolder
-from metrics.glossary import MEANING
+from metrics.glossary import COPY_SOURCE, MEANING
 
 if TYPE_CHECKING:
     from lightning_modules.translator import Translator
 
 log = logging.getLogger(__name__)
-
-BASELINE = "copy_source"
 
 
 def announce(config: dict[str, Any], folder: RunFolder, translator: Translator, resume: bool) -> None:
@@ -64,7 +62,7 @@ def measures_table(measured: dict[str, float], split: str) -> Table:
     table.add_column("copy source", justify="right", no_wrap=True)
     table.add_column("meaning")
     for name, (meaning, better) in MEANING.items():
-        value, baseline = measured.get(f"{split}/{name}"), measured.get(f"{split}/{BASELINE}/{name}")
+        value, baseline = measured.get(f"{split}/{name}"), measured.get(f"{split}/{COPY_SOURCE}/{name}")
         if value is None:
             continue
         wins = baseline is not None and (value > baseline if better == "higher" else value < baseline)

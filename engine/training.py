@@ -109,6 +109,7 @@ def quieten() -> None:
     """Leave Lightning its warnings, but not its remarks."""
     for name in ("pytorch_lightning", "lightning_fabric", "pytorch_lightning.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("pytorch_lightning.profilers").setLevel(logging.INFO)  # what trainer.profiler found
     for remark in (
         ".*does not have many workers.*",
         ".*LeafSpec.*is deprecated.*",

@@ -38,11 +38,14 @@ MEANING: dict[str, tuple[str, Better]] = {
     ),
     "psnr_silhouette": ("PSNR in dB inside the target's true silhouette (replicas only)", "higher"),
     "silhouette_iou": (
-        "overlap of what is not background with the target's true silhouette; targets themselves have about 0.9 (replicas only)",
+        "overlap of what is not background with the target's true silhouette; of the targets themselves, it is below 1 where clothes look like the background (replicas only)",
         "higher",
     ),
 }
 """Name of a measure -> (its meaning in one line, which direction is better)."""
+
+COPY_SOURCE = "copy_source"
+"""How the baseline that returns the source image is called in logged names: `test/copy_source/ssim`."""
 
 PER_IMAGE = ("psnr", "ssim", "ssim_pose", "ssim_pidm", "ssim_gfla", "l1", "lpips", "psnr_silhouette", "silhouette_iou")
 """The measures that have one value per image; the others have one value per set of images."""

@@ -22,6 +22,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from datamodules.structures.city_block import city_block
 from datamodules.structures.face_parts import BIT, PARTS
 from datamodules.structures.structure import Annotation
 from datamodules.transforms import Framing
@@ -36,9 +37,6 @@ EDGE = 1 << len(PARTS)
 """Set where the picture has an edge of its own."""
 INSIDE = EDGE << 1
 """Set where the pixel lies inside the crop."""
-
-_FAR = 16_000
-"""More than any distance, little enough for 16 bits."""
 
 
 class PartEdges:
@@ -56,7 +54,7 @@ class PartEdges:
         assert annotation is not None, "the parts of a face cannot be told from a picture"
         contours = _contours(annotation)
         places = torch.tensor([PARTS.index(part) for part in ORDER], device=annotation.device)[:, None, None]
-        distances = _distances((contours[:, None] >> places & 1).bool())
+        distances = city_block((contours[:, None] >> places & 1).bool())
         listed, hair = sum(BIT[part] for part in ORDER), BIT["hair"]
         around = ((annotation & hair) > 0) | ((annotation & listed) == 0)
         parts = (contours & listed) > 0
@@ -101,21 +99,6 @@ def _contours(stack: Tensor) -> Tensor:
     contours[:, :, 1:] |= right
     contours[:, :, :-1] |= right
     return contours
-
-
-def _distances(marked: Tensor) -> Tensor:
-    """The exact city-block distance of each pixel to the nearest marked one: (..., h, w) int16, far where there is none.
-
-    The distance is a minimum over columns of a minimum over rows, and each of these two running minima.
-    """
-    distance = torch.where(marked, 0, _FAR).short()
-    for axis in (-1, -2):
-        steps = torch.arange(distance.shape[axis], dtype=torch.int16, device=distance.device)
-        steps = steps if axis == -1 else steps[:, None]
-        before = torch.cummin(distance - steps, axis).values + steps
-        after = torch.cummin((distance + steps).flip(axis), axis).values.flip(axis) - steps
-        distance = torch.minimum(before, after)
-    return distance
 
 
 def _cropped(maps: Tensor, annotation: Tensor, size: torch.Size) -> Tensor:

@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from datamodules.structures.city_block import city_block
 from datamodules.structures.pose import JOINTS, MIRROR
 from datamodules.structures.structure import Annotation
 
@@ -61,9 +62,6 @@ COLOURS = (
 RADIUS = 4
 """Of a joint's disc, and half of a limb's width."""
 
-_FAR = 16_000
-"""More than any distance, little enough for 16 bits."""
-
 
 class PoseMap:
     """The 20 maps of a pose."""
@@ -100,30 +98,6 @@ def drawn(points: np.ndarray, height: int, width: int, mirrored: bool = False, e
         if present[first] and present[second]:
             _mark(canvas, _ellipse(places[first], places[second]), 1 << number)
     return torch.from_numpy(np.ascontiguousarray(canvas[:, ::-1]) if mirrored else canvas)
-
-
-def city_block(marked: Tensor) -> Tensor:
-    """The distance |dx| + |dy| of each pixel to the nearest marked one: (..., h, w) int16, far where there is none.
-
-    The distance is a minimum over columns of a minimum over rows, and each of these two running minima.
-    """
-    if marked.device.type == "cpu":
-        return _city_block_by_opencv(marked)
-    distance = torch.where(marked, 0, _FAR).short()
-    for axis in (-1, -2):
-        steps = torch.arange(distance.shape[axis], dtype=torch.int16, device=distance.device)
-        steps = steps if axis == -1 else steps[:, None]
-        before = torch.cummin(distance - steps, axis).values + steps
-        after = torch.cummin((distance + steps).flip(axis), axis).values.flip(axis) - steps
-        distance = torch.minimum(before, after)
-    return distance
-
-
-def _city_block_by_opencv(marked: Tensor) -> Tensor:
-    """The same numbers on the CPU."""
-    free = (~marked).to(torch.uint8).flatten(0, -3).numpy()
-    found = [cv2.distanceTransform(one, cv2.DIST_L1, 3) if not one.all() else np.full(one.shape, _FAR) for one in free]
-    return torch.from_numpy(np.stack(found).astype(np.int16)).view(marked.shape)
 
 
 def _ellipse(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from datamodules.structures.pose import JOINTS, MIRROR
-from datamodules.structures.pose_map import LIMBS, PoseMap, city_block, drawn
+from datamodules.structures.pose_map import LIMBS, PoseMap, drawn
 from datamodules.transforms import Framing
 
 STANDING = np.array(
@@ -121,22 +121,3 @@ def test_a_framing_mirrors_a_skeleton_with_its_picture(exchanges):
     assert found[round(float(y)), round(float(x))] > 0
     points = framing.keypoints(POSE, (128, 128))
     assert (points[joint("right_shoulder"), 0] < points[joint("left_shoulder"), 0]) == exchanges
-
-
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
-
-
-@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=needs_gpu)])
-def test_distances_are_those_of_a_walk_along_rows_and_columns(device):
-    marked = torch.rand(2, 3, 17, 23, generator=torch.Generator().manual_seed(0)) < 0.02
-    marked[0, 1] = False
-    found = city_block(marked.to(device)).cpu()
-    y, x = torch.meshgrid(torch.arange(17), torch.arange(23), indexing="ij")
-    for image in range(2):
-        for channel in range(3):
-            rows, columns = marked[image, channel].nonzero(as_tuple=True)
-            if len(rows) == 0:
-                assert (found[image, channel] > 765).all()
-                continue
-            walk = (y[..., None] - rows).abs() + (x[..., None] - columns).abs()
-            assert found[image, channel].equal(walk.min(-1).values.short())
