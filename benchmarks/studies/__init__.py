@@ -1,0 +1,1 @@
+"""What `benchmarks.learning` runs: one file per method, each with `MINUTES` and `study`."""
