@@ -24,7 +24,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.composing import METHODS, SIZES, compose
+from benchmarks.composing import SIZES, compose, methods
 
 VARIANTS = ("fp32", "bf16", "channels_last", "bf16_channels_last", "compiled", "bf16_compiled")
 
@@ -32,7 +32,7 @@ VARIANTS = ("fp32", "bf16", "channels_last", "bf16_channels_last", "compiled", "
 def main() -> None:
     """Measure what the command line asks for, a row at a time."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--methods", nargs="+", default=METHODS, choices=METHODS)
+    parser.add_argument("--methods", nargs="+", default=methods(), choices=methods())
     parser.add_argument("--sizes", nargs="+", default=["small"], choices=SIZES)
     parser.add_argument("--variants", nargs="+", default=["fp32", "bf16"], choices=VARIANTS)
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="further overrides of the config")

@@ -11,7 +11,7 @@ from lightning_modules.blocks.init import InitKind, initialise
 from lightning_modules.blocks.norms import NormKind
 from lightning_modules.blocks.patch_discriminator import PatchDiscriminator, PixelDiscriminator
 from lightning_modules.blocks.resnet_generator import ResNetGenerator
-from lightning_modules.blocks.unet_generator import UNetGenerator, deepest_for
+from lightning_modules.blocks.unet_generator import UNetGenerator, Upsampling, deepest_for
 
 GeneratorKind = Literal["resnet", "unet"]
 DiscriminatorKind = Literal["patch", "pixel"]
@@ -31,8 +31,10 @@ def make_generator(
     dropout: bool,
     init: InitKind,
     init_gain: float,
+    output_channels: int = 3,
+    upsampling: Upsampling = "transposed",
 ) -> nn.Module:
-    """A generator of (B, 3, H, W) from (B, input_channels, H, W) for images of `size` (height, width).
+    """A generator of (B, output_channels, H, W) from (B, input_channels, H, W) for images of `size` (height, width).
 
     Args:
         depth: of a U-Net; auto is the deepest that fits the size.
@@ -49,10 +51,12 @@ def make_generator(
             raise BadInput(
                 f"A U-Net needs height and width in multiples of 4, not {size[0]}x{size[1]}: resize to {fitting}"
             )
-        network = UNetGenerator(input_channels, 3, depth, width, norm, dropout, bias=bias)
+        network = UNetGenerator(
+            input_channels, output_channels, depth, width, norm, dropout, bias=bias, upsampling=upsampling
+        )
     else:
         blocks = (6 if max(size) <= 128 else 9) if blocks == "auto" else blocks
-        network = ResNetGenerator(input_channels, 3, blocks, width, norm, dropout, bias=bias)
+        network = ResNetGenerator(input_channels, output_channels, blocks, width, norm, dropout, bias=bias)
     network.check_size(*size)
     initialise(network, init, init_gain)
     return network

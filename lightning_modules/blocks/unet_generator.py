@@ -10,12 +10,16 @@ normalised to zero at 1x1, and the paper's errata drop it), and the innermost de
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from datamodules.bad_input import BadInput
 from lightning_modules.blocks.norms import NormKind, make_norm, wants_bias
+
+Upsampling = Literal["transposed", "nearest", "bilinear"]
 
 
 class Down(nn.Module):
@@ -34,11 +38,19 @@ class Down(nn.Module):
 
 
 class Up(nn.Module):
-    """One level of the decoder: ReLU, transposed convolution to double the size, norm, dropout."""
+    """One level of the decoder: ReLU, convolution to double the size, norm, dropout."""
 
-    def __init__(self, inputs: int, outputs: int, *, norm: NormKind, bias: bool, dropout: float) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, *, norm: NormKind, bias: bool, dropout: float, upsampling: Upsampling
+    ) -> None:
         super().__init__()
-        self.conv = nn.ConvTranspose2d(inputs, outputs, kernel_size=4, stride=2, padding=1, bias=bias)
+        self.conv: nn.Module
+        if upsampling == "transposed":
+            self.conv = nn.ConvTranspose2d(inputs, outputs, kernel_size=4, stride=2, padding=1, bias=bias)
+        else:
+            self.conv = nn.Sequential(
+                nn.Upsample(scale_factor=2, mode=upsampling), nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)
+            )
         self.norm = make_norm(norm, outputs)
         self.dropout = nn.Dropout(dropout)
 
@@ -58,6 +70,7 @@ class UNetGenerator(nn.Module):
         norm: NormKind = "batch",
         dropout: bool = True,
         bias: bool | None = None,
+        upsampling: Upsampling = "transposed",
     ) -> None:
         """
         Args:
@@ -69,6 +82,9 @@ class UNetGenerator(nn.Module):
             dropout: half of the features of the decoder levels between two maps of 8 * width channels, the innermost
                 excepted: the generator's only noise.
             bias: of convolutions with a norm after them; None is the rule of `wants_bias`.
+            upsampling: how the decoder doubles: transposed convolutions of 4x4, the paper's, which leave a checkerboard until
+                they have learnt not to (Odena et al. 2016, doi 10.23915/distill.00003); or interpolation, nearest or bilinear,
+                followed by a convolution of 3x3.
         """
         super().__init__()
         if depth < 2:
@@ -95,6 +111,7 @@ class UNetGenerator(nn.Module):
                     output_channels if outer else widths[level - 1],
                     norm="none" if outer else norm,
                     bias=bias or outer,
+                    upsampling=upsampling,
                     dropout=0.5 if dropout and 4 <= level < innermost else 0.0,
                 )
             )

@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from datamodules.bad_input import BadInput
 from datamodules.batch import Batch
 from lightning_modules.blocks.norms import at_test_time
 from lightning_modules.blocks.paired_networks import (
@@ -40,10 +41,12 @@ class Pix2Pix(Translator):
         *,
         condition: Literal["structure", "structure_and_source"] = "structure",
         structure_range: Literal["auto", "unit", "image"] = "auto",
+        over_source: bool = False,
         generator: Literal["unet", "resnet"] = "unet",
         ngf: int = 64,
         depth: int | Literal["auto"] = "auto",
         blocks: int | Literal["auto"] = "auto",
+        upsampling: Literal["transposed", "nearest", "bilinear"] = "transposed",
         dropout: bool = True,
         norm: Literal["batch", "instance", "none"] = "batch",
         bias: bool | None = None,
@@ -71,10 +74,13 @@ class Pix2Pix(Translator):
                 and the source's structure.
             structure_range: how they are given it: unit leaves [0, 1]; image makes it [-1, 1], as the paper's and published
                 networks have it; auto takes a structure of one or three channels for an image.
+            over_source: let G paint over the source's image through a mask of its own, see `painted`; needs a condition with
+                the source. What stays where it is, such as a background, is then kept sharp instead of drawn anew.
             generator: U-Net, or CycleGAN's ResNet.
             ngf: channels of the generator's first layer.
             depth: of the U-Net; auto is the deepest that fits (8 for 256x256, 6 for 128x64).
             blocks: of the ResNet; auto is 6 up to 128 pixels, 9 above.
+            upsampling: of the U-Net's decoder, see `UNetGenerator`.
             dropout: half of the features in the middle of the generator; its only noise.
             norm: of both networks.
             bias: of convolutions before a norm; null: unless it is batch norm, which brings its own.
@@ -92,12 +98,17 @@ class Pix2Pix(Translator):
             optimizer, scheduler, scheduler_interval: see `Translator`.
 
         Raises:
-            BadInput: networks that do not fit the images' size, or fused passes with batch norm.
+            BadInput: networks that do not fit the images' size, fused passes with batch norm, painting over a source that is
+                not shown.
         """
         super().__init__(optimizer, scheduler, scheduler_interval)
         if fuse_passes:
             refuse_fusing_with_batch_norm(norm)
         with_source = condition == "structure_and_source"
+        if over_source and not with_source:
+            raise BadInput(
+                "model.over_source=true paints over the source: it needs model.condition=structure_and_source"
+            )
         channels = 2 * structure_channels + 3 if with_source else structure_channels
         self.generator = make_generator(
             generator,
@@ -111,6 +122,8 @@ class Pix2Pix(Translator):
             dropout=dropout,
             init=init,
             init_gain=init_gain,
+            output_channels=4 if over_source else 3,
+            upsampling=upsampling,
         )
         self.discriminator = make_discriminator(
             discriminator,
@@ -124,7 +137,7 @@ class Pix2Pix(Translator):
             init_gain=init_gain,
         )
         self.reads = ("source", "structure") if with_source else ("structure",)
-        self.with_source = with_source
+        self.with_source, self.over_source = with_source, over_source
         self.structure_is_image = structure_range == "image" or (
             structure_range == "auto" and structure_channels in (1, 3)
         )
@@ -140,7 +153,25 @@ class Pix2Pix(Translator):
     def translate(self, batch: Batch, **options: Any) -> Tensor:
         """An image for each target structure: (B, 3, H, W) in [-1, 1]."""
         with at_test_time(self.generator, self.test_mode):
-            return self.generator(self.condition_of(batch))
+            return self.painted(batch, self.condition_of(batch))[0]
+
+    def panels(self, batch: Batch) -> dict[str, Tensor]:
+        """As every translator's, with the mask where G paints over the source."""
+        panels = super().panels(batch)
+        if self.over_source:
+            with at_test_time(self.generator, self.test_mode):
+                mask = self.painted(batch, self.condition_of(batch))[1]
+            panels["mask"] = mask.mul(2).sub(1).expand(-1, 3, -1, -1)
+        return panels
+
+    # over_source as GANimation does it (Pumarola et al. 2018, arXiv 1807.09251, eq. 1): y = m * paint + (1 - m) * x
+    def painted(self, batch: Batch, condition: Tensor) -> tuple[Tensor, Tensor]:
+        """G's image (B, 3, H, W) in [-1, 1], and how much of each pixel G painted itself (B, 1, H, W) in [0, 1]."""
+        drawn = self.generator(condition)
+        if not self.over_source:
+            return drawn, torch.ones_like(drawn[:, :1])
+        paint, mask = drawn[:, :3], (drawn[:, 3:] + 1) / 2
+        return torch.lerp(batch.source.to(paint.dtype), paint, mask), mask
 
     def condition_of(self, batch: Batch) -> Tensor:
         """What G translates and D sees beside an image: (B, C, H, W)."""
@@ -167,7 +198,7 @@ class Pix2Pix(Translator):
     def begin_step(self, batch: Batch) -> Step:
         """The condition x and the image G(x)."""
         condition = self.condition_of(batch)
-        return {"condition": condition, "fake": self.generator(condition)}
+        return {"condition": condition, "fake": self.painted(batch, condition)[0]}
 
     # eq. 1, L_cGAN(G, D) = E[log D(x, y)] + E[log(1 - D(x, G(x)))], halved while D learns to slow it down (section 3.3)
     def discriminator_losses(self, batch: Batch, step: Step) -> dict[str, Loss]:

@@ -180,3 +180,31 @@ def test_published_weights_tell_what_the_module_is(tmp_path):
     official.load_into(module, files)
     with pytest.raises(BadInput, match="no network 'G_A', only G and D"):
         official.load_into(module, {"G_A": files["G"]})
+
+
+def test_painting_over_the_source_keeps_what_the_mask_leaves():
+    batch = batch_of()
+    module = built(condition="structure_and_source", over_source=True, test_mode="eval")
+    image, mask = module.painted(batch, module.condition_of(batch))
+    assert (image.shape, mask.shape) == (batch.source.shape, (2, 1, 64, 32))
+    assert 0 <= mask.min() and mask.max() <= 1
+    last = module.generator.ups[0].conv
+    with torch.no_grad():
+        last.weight.zero_()
+        last.bias.copy_(torch.tensor([0.5, 0.5, 0.5, -20.0]))
+        assert torch.allclose(module.translate(batch), batch.source)
+        last.bias[3] = 20.0
+        assert torch.allclose(module.translate(batch), torch.full_like(batch.source, 0.5).tanh())
+    assert "mask" in module.panels(batch)
+
+
+def test_there_is_no_painting_over_a_source_that_is_not_shown():
+    with pytest.raises(BadInput, match="structure_and_source"):
+        built(over_source=True)
+
+
+def test_painting_over_the_source_trains_every_parameter():
+    module = built(condition="structure_and_source", over_source=True, norm="none")
+    before = {name: value.clone() for name, value in module.named_parameters()}
+    losses_of_steps(module, [batch_of()])
+    assert not [name for name, value in module.named_parameters() if torch.equal(value, before[name])]
