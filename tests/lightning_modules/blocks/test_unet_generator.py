@@ -77,3 +77,16 @@ def test_a_size_that_cannot_be_halved_is_refused_with_what_would_fit():
         UNetGenerator(3, depth=5, width=4)(torch.zeros(1, 3, 36, 36))
     with pytest.raises(BadInput, match="at least twice"):
         UNetGenerator(3, depth=1)
+
+
+@pytest.mark.parametrize("upsampling", ["nearest", "bilinear"])
+def test_interpolation_leaves_no_checkerboard_where_transposed_convolutions_do(upsampling):
+    def roughness(kind: str) -> float:
+        torch.manual_seed(0)
+        network = UNetGenerator(3, 3, depth=2, width=8, norm="none", dropout=False, upsampling=kind).eval()
+        nn.init.zeros_(network.ups[0].conv[-1].bias if kind != "transposed" else network.ups[0].conv.bias)
+        image = network(torch.ones(1, 3, 64, 64))[..., 24:-24, 24:-24]
+        return (image.std(dim=(2, 3)) / image.abs().mean(dim=(2, 3))).mean().item()
+
+    assert roughness(upsampling) < 1e-3
+    assert roughness("transposed") > 0.1
