@@ -127,7 +127,9 @@ class PackedStore:
             annotations = self.folder / "annotations.npy"
             self._annotations = _mapped(annotations) if annotations.exists() else None
         except (OSError, ValueError, EOFError) as error:
-            raise BadInput(f"{self.folder} is damaged ({error}): delete this folder, it will be written again") from error
+            raise BadInput(
+                f"{self.folder} is damaged ({error}): delete this folder, it will be written again"
+            ) from error
 
     def __getstate__(self) -> dict[str, Any]:
         # A process that is started afresh maps the files itself: pickling would send it all they hold.
@@ -193,7 +195,9 @@ class _Writer:
                     "make room, set data.cache_dir to a folder on another disk, or set data.cache=null"
                 )
             going_on = f", going on after {done}" if done else ""
-            log.info("packing %d images (%.1f GB) into %s%s", self.count, needed / 1e9, self.folder / self.name, going_on)
+            log.info(
+                "packing %d images (%.1f GB) into %s%s", self.count, needed / 1e9, self.folder / self.name, going_on
+            )
             self._fill(shapes, done)
             (self.partial / "about.json").write_text(json.dumps(self.packing.about(), indent=1))
             (self.partial / "done").unlink()
