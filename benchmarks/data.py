@@ -3,12 +3,17 @@
     python -m benchmarks.data                                       # all datasets, on replicas of the real sizes
     python -m benchmarks.data --datasets market1501 --seconds 20
 
-An item is a pair: two pictures and two structures, ready on the processor as a method gets them. `reference` decodes with
-Pillow, resizes, and draws maps item by item (`benchmarks.reference_loader`). `files` is this project's loader without a cache,
-`packed` the same with `data.cache=packed`; of both the time counts that drawing the maps of a batch takes afterwards
-(`on_after_batch_transfer`), which on a GPU happens there. The three take turns in one process with one thread, and what is
-counted is the processor's time, so that other programs on the machine disturb little. The files are in the system's memory:
-a slow disk adds to `reference` and `files` alike.
+| column | |
+|---|---|
+| reference | decodes with Pillow, resizes, draws maps item by item (`benchmarks.reference_loader`) |
+| files | this project's loader without a cache |
+| packed | the same with `data.cache=packed` |
+| worker alone | packed, without what happens on the device: normalising, and drawing the maps of a batch |
+
+An item is a pair: two pictures and two structures, ready on the processor as a method gets them. All columns but the last
+count drawing the maps (`on_after_batch_transfer`), which with a GPU happens there. All take turns in one process with one
+thread, and what is counted is the processor's time, so that other programs on the machine disturb little. The files are in
+the system's memory: a slow disk adds to `reference` and `files` alike.
 """
 
 from __future__ import annotations
@@ -77,6 +82,7 @@ def _measure(name: str, folder: str, seconds: float, overrides: list[str]) -> di
         took = time.perf_counter() - begun
         store = sum(path.stat().st_size for path in pathlib.Path(stores).rglob("*.npy"))
         sides = {"reference": _reference(name, root, files), "files": _ours(files), "packed": _ours(packed)}
+        sides["alone"] = _unfinished(packed)
         rates = _rates(sides, files.batch_size, seconds)
         memory = _memory(packed, max(10.0, seconds / 3))
         return {
@@ -122,6 +128,13 @@ def _ours(data: Any) -> Iterator[Any]:
     while True:
         for raw in loader:
             yield data.on_after_batch_transfer(raw, 0)
+
+
+def _unfinished(data: Any) -> Iterator[Any]:
+    """What workers hand out, without end."""
+    loader = data.train_dataloader()
+    while True:
+        yield from loader
 
 
 def _reference(name: str, root: pathlib.Path, data: Any) -> Iterator[Any]:
@@ -219,7 +232,7 @@ def _show(rows: list[dict[str, Any]]) -> None:
 
     table = Table(title="Items (pairs) per second and worker, maps drawn")
     for heading in (
-        *("dataset", "structure", "reference", "files", "packed", "store", "packing"),
+        *("dataset", "structure", "reference", "files", "packed", "worker alone", "store", "packing"),
         *("worker's own memory", "|rank correlation| of the order"),
     ):
         table.add_column(heading, justify="left" if heading in ("dataset", "structure") else "right")
@@ -231,6 +244,7 @@ def _show(rows: list[dict[str, Any]]) -> None:
             f"{plain:.0f}",
             f"{row['files_rate']:.0f} ({row['files_rate'] / plain:.1f}×)",
             f"{row['packed_rate']:.0f} ({row['packed_rate'] / plain:.1f}×)",
+            f"{row['alone_rate']:.0f}",
             f"{row['store_mb']:.0f} MB",
             f"{row['packing_s']:.1f} s for {row['images']}",
             f"{row['worker_mb_first']:.0f} -> {row['worker_mb_last']:.0f} MB in {row['worker_batches']:.0f} batches",
