@@ -47,8 +47,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--datasets", nargs="+", default=DATASETS, choices=DATASETS)
     parser.add_argument("--seconds", type=float, default=30.0, help="of measuring each dataset (default: 30)")
-    parser.add_argument("--dir", type=pathlib.Path, default=pathlib.Path(os.environ.get("DATA_ROOT", "data"), "replica"))
-    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="further overrides, such as data.flip=0")
+    parser.add_argument(
+        "--dir", type=pathlib.Path, default=pathlib.Path(os.environ.get("DATA_ROOT", "data"), "replica")
+    )
+    parser.add_argument(
+        "--set", nargs="*", default=[], metavar="KEY=VALUE", help="further overrides, such as data.flip=0"
+    )
     parser.add_argument("--one", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one:

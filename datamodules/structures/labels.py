@@ -43,8 +43,8 @@ def one_hot(indices: Tensor, classes: int) -> Tensor:
     # Most of the work is writing the maps. Clearing them and setting one number per pixel writes 4 bytes per number;
     # comparing writes 5 and reads 1: with 151 classes that takes 1.6 times as long.
     maps = torch.zeros(len(indices), classes, *indices.shape[1:], device=indices.device)
-    places, known = indices[:, None].long().clamp(max=classes - 1), indices[:, None] < classes
-    return maps.scatter_(1, places, known.float())
+    places = indices[:, None].long()  # what scattering takes; 8 bits cannot be compared with 256
+    return maps.scatter_(1, places.clamp(max=classes - 1), (places < classes).float())
 
 
 def checked(indices: np.ndarray, classes: int, name: str) -> np.ndarray:
