@@ -117,6 +117,8 @@ class Mixture(TranslationDataModule):
 
     def _check_part(self, name: str, part: TranslationDataModule) -> None:
         first_name, first = next(iter(self.parts.items()))
+        if part.structure_to_photo:
+            raise BadInput(f"data.parts.{name}.domains_by=structure: a mixture draws no structures as pictures")
         here = {
             "height": part.framing.height,
             "width": part.framing.width,

@@ -7,6 +7,7 @@ import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -23,6 +24,7 @@ from datamodules.pair_dataset import PairDataset
 from datamodules.pairing import Pairs, same_identity
 from datamodules.raw_batch import RawBatch
 from datamodules.reading import scan
+from datamodules.structures.drawing import drawn
 from datamodules.table import Table
 from datamodules.transforms import Framing
 
@@ -76,6 +78,7 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
         batch_size: int = 8,  # pairs per process and step
         eval_batch_size: int | None = None,  # null: batch_size
         num_workers: int | None = None,  # null: one less than there are cores, at most 8
+        structure_to_photo: bool = False,  # pairing=domains: X is the structure drawn as a picture, Y the photo
         seed: int = 0,  # of order and augmentation in training
         val_fraction: float = 0.05,  # the part of the training identities that is held out for validation
         max_bad_fraction: float = 0.01,  # more unreadable files than this stop the run before training
@@ -99,6 +102,12 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
             raise BadInput(
                 f"data.structure_channels={structure_channels}, but data.structure={structure} has {self.structure_channels}"
             )
+        if structure_to_photo and pairing == "domains" and structure == "image":
+            raise BadInput(
+                "data.domains_by=structure leads from a drawn structure to the photo, and data.structure=image is the photo: "
+                "set data.structure to edges, or to what else the dataset has"
+            )
+        self.structure_to_photo = structure_to_photo and pairing == "domains"
         self.framing = Framing(height, width, load_height or height, load_width or width)
         if height < 1 or width < 1 or self.framing.load_height < height or self.framing.load_width < width:
             raise BadInput(
@@ -195,6 +204,23 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
 
     def finished(self, raw: RawBatch) -> Batch:
         """Normalise the pictures and draw the structure maps."""
+        batch = self._finished(raw)
+        if self.structure_to_photo:
+            return replace(batch, source=drawn(batch.source_structure, self.structure.annotation))
+        return batch
+
+    def _finished_files(self, raw: RawBatch) -> Batch:
+        """As `finished`, of a user's own files: with `structure_to_photo` a source that has a structure (labels, a pose) is
+        drawn, and a picture that has none, which may be a drawing or a photo to be led back, is taken as it is."""
+        batch = self._finished(raw)
+        kind = self.structure.annotation
+        if not self.structure_to_photo or kind == "picture":
+            return batch
+        shown = drawn(batch.source_structure, kind)
+        known = shown.flatten(1).amax(1)[:, None, None, None] > -1
+        return replace(batch, source=torch.where(known, shown, batch.source))
+
+    def _finished(self, raw: RawBatch) -> Batch:
         return Batch(
             source=_signed(raw.source),
             source_structure=self.structure.maps(raw.source_annotation, raw.source),
@@ -239,7 +265,8 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
         from datamodules.user_files import raw_batch
 
         annotation = self.structure.annotation
-        return self.finished(raw_batch(sources, structures, annotation, self._whole(), self.classes, self.stored_size))
+        raw = raw_batch(sources, structures, annotation, self._whole(), self.classes, self.stored_size)
+        return self._finished_files(raw)
 
     # How it is done.
 
@@ -335,6 +362,9 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
             few = table.select(rows)
             found = exemplars(few, self.structure.annotation, self.classes)
             return Pairs(rows[found[found >= 0]], rows[found >= 0])
+        if self.structure_to_photo:
+            # In training the photo is any other; elsewhere it is the one that the structure was drawn from.
+            return Pairs(rows, rows, drawn="targets") if split == "train" else Pairs(rows, rows, same_thing=True)
         x, y = self.domain_rows(split, table)
         x, y = x[usable[x]].astype(np.int32), y[usable[y]].astype(np.int32)
         if len(x) == 0 or len(y) == 0:
