@@ -66,6 +66,10 @@ class SceneTable(Table):
     """(N,) bool: whether the image belongs to the split; the others are there as exemplars."""
     numbering: Numbering = "cocosnet"
 
+    def settings(self, rows: np.ndarray) -> dict[str, Any]:
+        """See `Table.settings`."""
+        return {"numbering": self.numbering}
+
     def read_annotation(self, row: int, kind: Annotation) -> np.ndarray | None:
         """The label map in channels of the chosen numbering. Raises `Unreadable`."""
         found = super().read_annotation(row, kind) if kind == "labels" else None

@@ -35,7 +35,7 @@ from datamodules.pairing import Pairs
 from datamodules.raw_batch import RawBatch
 from datamodules.reading import list_images
 from datamodules.structures.face_parts import CLASSES, FaceLabels, Numbering, exchanged, labels_of, stack_of
-from datamodules.structures.part_edges import framed_parts
+from datamodules.structures.part_edges import framed_parts, loaded_parts, placed_parts
 from datamodules.structures.structure import Annotation
 from datamodules.table import Table, column
 from datamodules.transforms import Framing
@@ -77,18 +77,38 @@ class FaceTable(Table):
         assert self.images is not None
         return self.masks.stack(int(self.images[row]))
 
-    def framed_annotation(
+    def made_of(self, row: int, kind: Annotation) -> list[str]:
+        """The full paths of all files that `loaded` reads for a row: with those of the masks."""
+        if kind not in ("labels", "parts") or self.masks is None:
+            return [self.path(row)]
+        assert self.images is not None
+        return [self.path(row), *(str(path) for path in self.masks.files(int(self.images[row])))]
+
+    def settings(self, rows: np.ndarray) -> dict[str, Any]:
+        """See `Table.settings`."""
+        return {"masks": None if self.masks is None else self.masks.form}
+
+    def loaded_annotation(
         self, row: int, kind: Annotation, framing: Framing, pixels: np.ndarray, classes: int
     ) -> Tensor | None:
-        """What a structure of this face is drawn from; see `Table.framed_annotation`."""
+        """The parts, resized; with the picture's own edges where contours want them. See `Table.loaded_annotation`."""
         if kind not in ("labels", "parts") or self.masks is None:
             return None
         stack = self.stack(row)
+        if kind == "labels":
+            return framing.loading.labels(stack)
+        return loaded_parts(stack, (framing.load_height, framing.load_width), pixels)
+
+    def placed_annotation(self, loaded: Tensor | None, kind: Annotation, framing: Framing) -> Tensor | None:
+        """What a structure of this face is drawn from; see `Table.placed_annotation`."""
+        if loaded is None:
+            return None
+        if kind == "parts":
+            return placed_parts(loaded, framing, self.exchanges)
+        stack = framing.placed(loaded).numpy()
         if framing.mirrored and self.exchanges:
             stack = exchanged(stack)
-        if kind == "parts":
-            return framed_parts(stack, framing, pixels)
-        return torch.from_numpy(labels_of(framing.labels(stack).numpy(), self.numbering))
+        return torch.from_numpy(labels_of(stack, self.numbering))
 
     def read_annotation(self, row: int, kind: Annotation) -> np.ndarray | None:
         """The label map of the whole picture, without glasses that are seen through."""

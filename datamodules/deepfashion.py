@@ -74,6 +74,10 @@ class FashionTable(Table):
     cut: bool = False
     """Whether white borders are cut off."""
 
+    def settings(self, rows: np.ndarray) -> dict[str, Any]:
+        """See `Table.settings`."""
+        return {"frame": list(self.frame), "cut": self.cut}
+
     def trimmed(self, stored: np.ndarray) -> np.ndarray:
         """What lies between the borders."""
         height, width = stored.shape[:2]
@@ -82,13 +86,13 @@ class FashionTable(Table):
         border = round(width * BORDER / HEIGHT)
         return stored[:, border : width - border]
 
-    def framed_annotation(
+    def loaded_annotation(
         self, row: int, kind: Annotation, framing: Framing, pixels: np.ndarray, classes: int
     ) -> Tensor | None:
-        """What a structure of this row is drawn from; see `Table.framed_annotation`."""
+        """What a structure of this row is drawn from; see `Table.loaded_annotation`."""
         if kind in POSES:
-            return framing.annotation(self.read_annotation(row, kind), kind, self.frame)
-        return super().framed_annotation(row, kind, framing, pixels, classes)
+            return framing.loaded_annotation(self.read_annotation(row, kind), kind, self.frame)
+        return super().loaded_annotation(row, kind, framing, pixels, classes)
 
 
 class DeepFashion(TranslationDataModule):

@@ -31,6 +31,11 @@ class ExemplarPairs(Pairs):
         sources = self.hard_sources if rng.random() < self.hard_fraction else self.sources
         return int(sources[index]), int(self.targets[index])
 
+    def rows(self) -> np.ndarray:
+        """All rows that `pick` may give, each once, ascending."""
+        hard = self.hard_sources if self.hard_fraction > 0 else self.hard_sources[:0]
+        return np.unique(np.concatenate([self.sources, self.targets, hard]))
+
     def limited(self, count: int | None) -> Self:
         """At most `count` pairs, spread evenly over the list."""
         if count is None or count >= len(self):

@@ -101,6 +101,13 @@ class FaceMasks:
         name = self.maps.get(image, f"{image:05d}.png" if self.form == "cocosnet" else f"{image}.png")
         return (self.folder / name).relative_to(self.root).as_posix()
 
+    def files(self, image: int) -> list[Path]:
+        """All files that `stack` is made of."""
+        first = [] if self.form == "parts" else [self.root / self.file(image)]
+        wanted = BIT if self.form == "parts" else ["eye_g"] if self.form == "cocosnet" else []
+        present = self.parts.get(image, 0)
+        return [*first, *(self._part(image, part) for part in wanted if present & BIT[part])]
+
     def stack(self, image: int) -> np.ndarray:
         """The parts of an image, (h, w) int32 of `face_parts.BIT`.
 
@@ -128,8 +135,8 @@ class FaceMasks:
         """The stack of some part files, of the given size (height, width) or that of the first."""
         stack: np.ndarray | None = None if size is None else np.zeros(size, np.int32)
         for part in parts:
-            path = self.root / _part_path(image, part)
-            mask = _read_mask(path if path.exists() else path.with_suffix(".PNG"))
+            path = self._part(image, part)
+            mask = _read_mask(path)
             if stack is None:
                 stack = np.zeros(mask.shape, np.int32)
             if mask.shape != stack.shape:
@@ -142,6 +149,10 @@ class FaceMasks:
         if stack is None:
             raise Unreadable(str(self.root / self.file(image)), "does not exist")
         return stack
+
+    def _part(self, image: int, part: str) -> Path:
+        path = self.root / _part_path(image, part)
+        return path if path.exists() else path.with_suffix(".PNG")
 
 
 def _part_path(image: int, part: str) -> str:

@@ -13,6 +13,7 @@ X is translated to Y: in aligned layouts X shows the structure and Y is the phot
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -51,6 +52,11 @@ class FolderTable(Table):
     """The domain whose pictures are the structure to follow."""
     classes: int = 0
     """Of label maps; 0 where the structure is a picture."""
+
+    def settings(self, rows: np.ndarray) -> dict[str, Any]:
+        """See `Table.settings`."""
+        sides = hashlib.sha256(np.ascontiguousarray(self.domain[rows]).tobytes()).hexdigest()
+        return {"halves": self.halves, "shows": self.shows, "label_classes": self.classes, "sides": sides}
 
     def read_picture(self, row: int) -> np.ndarray:
         """The image; a label map in its colours; one half of a file that holds both sides."""

@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 
 from datamodules.bad_input import BadInput
 from datamodules.keyed_loader import Key
+from datamodules.packed import PackedStore
 from datamodules.pairing import Pairs
 from datamodules.reading import Unreadable
 from datamodules.structures.structure import Annotation
@@ -48,6 +49,8 @@ class PairDataset(Dataset):
     """Number of classes of label maps, to find wrong ones."""
     truth: bool = False
     """Whether to read what the replica knows of each image."""
+    store: PackedStore | None = None
+    """What is decoded and resized already, for the load size of `framing`."""
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -105,9 +108,11 @@ class PairDataset(Dataset):
         }
 
     def _side(self, row: int, framing: Framing) -> tuple[Tensor, Tensor | None]:
-        pixels = self.table.read_picture(row)
-        annotation = self.table.framed_annotation(row, self.annotation, framing, pixels, self.classes)
-        return framing.picture(pixels), annotation
+        loaded = None if self.store is None else self.store.loaded(row)
+        if loaded is None:
+            loaded = self.table.loaded(row, self.annotation, framing, self.classes)
+        annotation = self.table.placed_annotation(loaded.annotation, self.annotation, framing)
+        return framing.placed(loaded.picture), annotation
 
     def _truth(self, side: str, row: int) -> dict[str, Tensor]:
         path = (Path(self.table.root) / "truth" / self.table.key(row)).with_suffix(".npz")

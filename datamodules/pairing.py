@@ -43,6 +43,10 @@ class Pairs:
         source = int(self.sources[rng.integers(last)])
         return (source if source != target else int(self.sources[last])), target
 
+    def rows(self) -> np.ndarray:
+        """All rows that `pick` may give, each once, ascending."""
+        return np.unique(np.concatenate([self.sources, self.targets]))
+
     def limited(self, count: int | None) -> Pairs:
         """At most `count` pairs, spread evenly over the list."""
         if count is None or count >= len(self):

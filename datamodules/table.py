@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from torch import Tensor
@@ -15,6 +15,17 @@ from datamodules.reading import read_labels, read_picture
 from datamodules.structures.labels import checked
 from datamodules.structures.structure import POSES, Annotation
 from datamodules.transforms import Framing
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """An image and its annotation, decoded and resized to the load size, not yet cut and mirrored."""
+
+    picture: Tensor
+    """(3, load_height, load_width) uint8."""
+    annotation: Tensor | None
+    """Keypoints (K, 3) in pixels of `picture`, a label map or stack of parts (load_height, load_width), a picture; None
+    where the picture itself shows its structure."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,17 @@ class Table:
         columns = [self.keys] if self.structures is None else [self.keys, self.structures]
         return [[str(Path(self.root, os.fsdecode(name))) for name in column] for column in columns]
 
+    def made_of(self, row: int, kind: Annotation) -> list[str]:
+        """The full paths of all files that `loaded` reads for a row."""
+        paths = [self.path(row)]
+        if self.structures is not None and kind not in POSES:
+            paths.append(str(Path(self.root, os.fsdecode(self.structures[row]))))
+        return paths
+
+    def settings(self, rows: np.ndarray) -> dict[str, Any]:
+        """What, beside these files and the keypoints, decides on what `loaded` gives for some rows."""
+        return {}
+
     def select(self, rows: np.ndarray) -> Self:
         """The table of some of the rows (their numbers, or a mask)."""
         columns = {f.name: getattr(self, f.name) for f in fields(self)}
@@ -68,10 +90,21 @@ class Table:
         says otherwise."""
         return stored
 
-    def framed_annotation(
+    def loaded(self, row: int, kind: Annotation, framing: Framing, classes: int) -> Loaded:
+        """Decode and resize a row: all that is the same each time that it is used. Raises `Unreadable`.
+
+        Args:
+            kind: of annotation.
+            framing: any with the wanted load size.
+            classes: of label maps, to find wrong ones.
+        """
+        pixels = self.read_picture(row)
+        return Loaded(framing.loading.picture(pixels), self.loaded_annotation(row, kind, framing, pixels, classes))
+
+    def loaded_annotation(
         self, row: int, kind: Annotation, framing: Framing, pixels: np.ndarray, classes: int
     ) -> Tensor | None:
-        """What a structure of this row is drawn from, framed like its picture. Raises `Unreadable`.
+        """What a structure of this row is drawn from, resized like its picture. Raises `Unreadable`.
 
         Args:
             pixels: (height, width, 3), the row's picture.
@@ -79,8 +112,13 @@ class Table:
         """
         found = self.read_annotation(row, kind)
         if kind == "labels" and found is not None:
-            checked(found, classes, f"of {self.key(row)}")
-        return framing.annotation(found, kind, pixels.shape[:2])
+            # One type for all maps of a dataset, whatever their files have.
+            found = checked(found, classes, f"of {self.key(row)}").astype(np.uint8 if classes <= 256 else np.int32)
+        return framing.loaded_annotation(found, kind, pixels.shape[:2])
+
+    def placed_annotation(self, loaded: Tensor | None, kind: Annotation, framing: Framing) -> Tensor | None:
+        """Out of what `loaded_annotation` gave, the annotation cut out and mirrored like its picture."""
+        return framing.placed_annotation(loaded, kind)
 
     def read_annotation(self, row: int, kind: Annotation) -> np.ndarray | None:
         """What a structure of this row is drawn from; None where the picture itself shows it. Raises `Unreadable`."""

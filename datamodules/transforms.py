@@ -8,12 +8,11 @@ from typing import Self
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
 from datamodules.structures.pose import MIRROR
-from datamodules.structures.structure import Annotation
+from datamodules.structures.structure import POSES, Annotation
 
 
 @dataclass(frozen=True)
@@ -44,10 +43,15 @@ class Framing:
         top, left = rng.integers(self.load_height - self.height + 1), rng.integers(self.load_width - self.width + 1)
         return replace(self, top=int(top), left=int(left), mirrored=bool(rng.random() < flip))
 
+    @property
+    def loading(self) -> Self:
+        """The framing that resizes and does nothing else: what a store keeps, out of which `placed` cuts."""
+        return replace(self, height=self.load_height, width=self.load_width, top=0, left=0, mirrored=False)
+
     def picture(self, pixels: np.ndarray) -> Tensor:
         """(h, w, 3) uint8 -> (3, height, width) uint8: bicubic with antialiasing."""
         image = torch.from_numpy(pixels).permute(2, 0, 1)
-        return self._framed(tv_tensors.Image(image), InterpolationMode.BICUBIC).contiguous()
+        return self.placed(self._resized(image, InterpolationMode.BICUBIC))
 
     def labels(self, indices: np.ndarray) -> Tensor:
         """(h, w) class indices -> (height, width), each the index of the nearest pixel."""
@@ -55,8 +59,14 @@ class Framing:
             indices = indices.astype(np.int32)  # what torchvision can resize
         # As an image: torchvision resizes a Mask by the corner of a pixel, not by its centre, which shifts it by half
         # a pixel against its picture.
-        image = tv_tensors.Image(torch.from_numpy(indices)[None])
-        return self._framed(image, InterpolationMode.NEAREST_EXACT)[0].contiguous()
+        return self.placed(self._resized(torch.from_numpy(indices)[None], InterpolationMode.NEAREST_EXACT))[0]
+
+    def placed(self, image: Tensor) -> Tensor:
+        """(..., load_height, load_width) of a picture or map -> (..., height, width): cut out and mirrored, in memory of
+        its own where anything is cut off or turned."""
+        if (self.load_height, self.load_width) != (self.height, self.width):
+            image = F.crop_image(image, self.top, self.left, self.height, self.width)
+        return F.horizontal_flip_image(image) if self.mirrored else image.contiguous()
 
     def keypoints(self, points: np.ndarray, size: tuple[int, int]) -> Tensor:
         """(K, 3) x, y, visible in a picture of `size` (h, w) -> (K, 3) in pixels of the output.
@@ -64,29 +74,47 @@ class Framing:
         Left and right joints change places in a mirrored picture: a person's right hand stays her right hand; but see
         `exchanges`.
         """
-        places, visible = tv_tensors.KeyPoints(points[:, :2], canvas_size=size), torch.from_numpy(points[:, 2:])
-        framed = torch.cat([self._framed(places).as_subclass(Tensor), visible], dim=1)
+        loaded = torch.from_numpy(points)
+        places, _ = F.resize_keypoints(loaded[:, :2], [self.load_height, self.load_width], canvas_size=size)
+        return self.placed_keypoints(torch.cat([places, loaded[:, 2:]], dim=1))
+
+    def placed_keypoints(self, points: Tensor) -> Tensor:
+        """(K, 3) x, y, visible in pixels of the picture as it is loaded -> (K, 3) in pixels of the output."""
+        places = points[:, :2]
+        if (self.load_height, self.load_width) != (self.height, self.width):
+            places, _ = F.crop_keypoints(places, self.top, self.left, self.height, self.width)
+        if self.mirrored:
+            places = F.horizontal_flip_keypoints(places, canvas_size=(self.height, self.width))
+        framed = torch.cat([places, points[:, 2:]], dim=1)
         return framed[MIRROR] if self.mirrored and self.exchanges else framed
 
-    def skeleton(self, points: np.ndarray, size: tuple[int, int]) -> Tensor:
-        """(K, 3) x, y, visible in a picture of `size` (h, w) -> the shapes of a skeleton, see `pose_map.drawn`."""
+    def placed_skeleton(self, points: Tensor) -> Tensor:
+        """(K, 3) x, y, visible in pixels of the picture as it is loaded -> the shapes of a skeleton, see
+        `pose_map.drawn`."""
         from datamodules.structures.pose_map import drawn  # OpenCV takes a moment to import
 
-        upright = replace(self, mirrored=False).keypoints(points, size).numpy()
+        upright = replace(self, mirrored=False).placed_keypoints(points).numpy()
         return drawn(upright, self.height, self.width, self.mirrored, self.exchanges)
+
+    def loaded_annotation(self, found: np.ndarray | None, kind: Annotation, size: tuple[int, int]) -> Tensor | None:
+        """What a structure is drawn from, resized like its picture of the given stored size, before it is placed."""
+        if found is None:
+            return None
+        if kind in POSES:
+            return self.loading.keypoints(found, size)
+        return self.loading.labels(found) if kind == "labels" else self.loading.picture(found)
+
+    def placed_annotation(self, loaded: Tensor | None, kind: Annotation) -> Tensor | None:
+        """What a structure is drawn from, placed like its picture, out of what `loaded_annotation` gave."""
+        if loaded is None:
+            return None
+        if kind == "keypoints":
+            return self.placed_keypoints(loaded)
+        return self.placed_skeleton(loaded) if kind == "skeleton" else self.placed(loaded)
 
     def annotation(self, found: np.ndarray | None, kind: Annotation, size: tuple[int, int]) -> Tensor | None:
         """What a structure is drawn from, framed like its picture of the given stored size."""
-        if found is None:
-            return None
-        if kind == "keypoints":
-            return self.keypoints(found, size)
-        if kind == "skeleton":
-            return self.skeleton(found, size)
-        return self.labels(found) if kind == "labels" else self.picture(found)
+        return self.placed_annotation(self.loaded_annotation(found, kind, size), kind)
 
-    def _framed(self, item: Tensor, interpolation: InterpolationMode = InterpolationMode.NEAREST) -> Tensor:
-        item = F.resize(item, [self.load_height, self.load_width], interpolation=interpolation, antialias=True)
-        if (self.load_height, self.load_width) != (self.height, self.width):
-            item = F.crop(item, self.top, self.left, self.height, self.width)
-        return F.horizontal_flip(item) if self.mirrored else item
+    def _resized(self, image: Tensor, interpolation: InterpolationMode) -> Tensor:
+        return F.resize_image(image, [self.load_height, self.load_width], interpolation=interpolation, antialias=True)

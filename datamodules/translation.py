@@ -20,6 +20,7 @@ from datamodules import structures
 from datamodules.bad_input import BadInput
 from datamodules.batch import Batch
 from datamodules.keyed_loader import KeyedBatchSampler, KeyedLoader
+from datamodules.packed import PackedStore, Packing, packed
 from datamodules.pair_dataset import PairDataset
 from datamodules.pairing import Pairs, same_identity
 from datamodules.raw_batch import RawBatch
@@ -83,6 +84,8 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
         val_fraction: float = 0.05,  # the part of the training identities that is held out for validation
         max_bad_fraction: float = 0.01,  # more unreadable files than this stop the run before training
         limit_pairs: dict[str, int | None] | None = None,  # at most so many pairs of a split, spread over its list
+        cache: Literal["packed"] | None = None,  # packed: decode and resize once, into files that workers map
+        cache_dir: str | None = None,  # where these lie; null: in root, or in the user's cache where that is read-only
         truth: bool = False,  # validation and test batches carry what only a replica knows
         replica: dict[str, Any] | None = None,  # settings of the replica that is written where root does not exist
     ) -> None:
@@ -126,6 +129,9 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
         self.limit_pairs = {"train": None, "val": None, "test": None, **(limit_pairs or {})}
         if len(self.limit_pairs) > 3:
             raise BadInput(f"data.limit_pairs knows train, val and test, not {', '.join(list(self.limit_pairs)[3:])}")
+        if cache not in (None, "packed"):
+            raise BadInput(f"data.cache must be packed or null, not {cache!r}")
+        self.cache, self.cache_dir = cache, None if cache_dir is None else Path(cache_dir).expanduser()
         self.datasets: dict[Split, PairDataset | None] = {}
         """The splits that are set up; None for one without images."""
         self.test_split: Split = "test"
@@ -241,7 +247,7 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
         Fewer where the split has fewer. The split must be set up.
         """
         dataset = self._dataset(split)
-        fixed = PairDataset(**{**vars(dataset), "train": False, "framing": self._whole()})
+        fixed = PairDataset(**{**vars(dataset), "train": False, "framing": self._whole(), "store": None})
         indices = np.linspace(0, len(fixed) - 1, min(count, len(fixed))).round().astype(int)
         raw = RawBatch.collated([fixed[0, int(index)] for index in indices])
         if isinstance(raw, BadInput):
@@ -297,17 +303,27 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
             )
         log.info("%s: %d pairs of %d images in %s", split, len(pairs), len(table), self.root)
         train = split == "train"
+        framing = self.framing if train else self._whole()
         return PairDataset(
             table=table,
             pairs=pairs,
             annotation=self.structure.annotation,
-            framing=self.framing if train else self._whole(),
+            framing=framing,
             train=train,
             flip=self.flip,
             seed=self.seed,
             classes=self.classes,
             truth=self.truth and not train,
+            store=self._store(split, table, pairs, framing),
         )
+
+    def _store(self, split: Split, table: Table, pairs: Pairs, framing: Framing) -> PackedStore | None:
+        """The images of a split as they are decoded and resized, where they are to be kept."""
+        if self.cache is None:
+            return None
+        packing = Packing(table, pairs.rows(), self.structure.annotation, framing, self.classes)
+        name = f"{type(self).__name__.lower()}-{split}"
+        return packed(packing, self.root, name, self.cache_dir, self._workers())
 
     def _readable(self, split: Split, table: Table) -> Table:
         """The table without the rows whose files cannot be read."""

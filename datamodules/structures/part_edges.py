@@ -23,7 +23,7 @@ from PIL import Image
 from torch import Tensor
 
 from datamodules.structures.city_block import city_block
-from datamodules.structures.face_parts import BIT, PARTS
+from datamodules.structures.face_parts import BIT, PARTS, exchanged
 from datamodules.structures.structure import Annotation
 from datamodules.transforms import Framing
 
@@ -73,13 +73,28 @@ def framed_parts(stack: np.ndarray, framing: Framing, pixels: np.ndarray | None)
         framing: how the picture is framed.
         pixels: (h', w', 3) uint8, the picture, for its own edges; None: without them.
     """
-    size = framing.load_height, framing.load_width
-    uncropped = replace(Framing.whole(*size), mirrored=framing.mirrored)
-    extra = np.zeros(size, np.int32)
-    extra[framing.top : framing.top + framing.height, framing.left : framing.left + framing.width] = INSIDE
-    if pixels is not None:
-        extra |= own_edges(pixels, size) * np.int32(EDGE)
-    return uncropped.labels(stack) | uncropped.labels(extra)
+    loaded = loaded_parts(stack, (framing.load_height, framing.load_width), pixels)
+    return placed_parts(loaded, framing, exchanges=False)
+
+
+def loaded_parts(stack: np.ndarray, size: tuple[int, int], pixels: np.ndarray | None) -> Tensor:
+    """The part of `framed_parts` that is the same however the picture is cut and mirrored: `INSIDE` is not set."""
+    loaded = Framing.whole(*size).labels(stack)
+    return loaded if pixels is None else loaded | torch.from_numpy(own_edges(pixels, size) * np.int32(EDGE))
+
+
+def placed_parts(loaded: Tensor, framing: Framing, exchanges: bool) -> Tensor:
+    """What `PartEdges.maps` draws from, out of what `loaded_parts` gave.
+
+    Args:
+        exchanges: whether left and right parts change places where the framing mirrors.
+    """
+    if framing.mirrored and exchanges:
+        loaded = torch.from_numpy(exchanged(loaded.numpy()))
+    inside = torch.zeros_like(loaded)
+    inside[framing.top : framing.top + framing.height, framing.left : framing.left + framing.width] = INSIDE
+    whole = Framing.whole(framing.load_height, framing.load_width)
+    return replace(whole, mirrored=framing.mirrored).placed(loaded | inside)
 
 
 def own_edges(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
