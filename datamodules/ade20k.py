@@ -236,7 +236,7 @@ class ADE20k(TranslationDataModule):
             return super().batch_from_files(sources, structures)
         from datamodules.user_files import raw_batch
 
-        raw = raw_batch(sources, structures, "labels", self._whole(), CHANNELS, self.stored_size)
+        raw = raw_batch(sources, structures, "labels", self._whole(), CHANNELS, self.placed_alone)
         return self._finished_files(self._renumbered(raw))
 
     # How it is done.

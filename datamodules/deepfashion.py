@@ -37,8 +37,10 @@ from datamodules.deepfashion_poses import (
     Source,
     bordered,
     find_csv,
+    has_borders,
     read_csv,
     read_files,
+    unbordered,
 )
 from datamodules.exemplar_lists import ExemplarList, ExemplarPairs
 from datamodules.pairing import Pairs, same_identity
@@ -218,6 +220,14 @@ class DeepFashion(TranslationDataModule):
                     )
             sides.append(np.flatnonzero(np.isin(table.domain, [known.index(value) for value in values])))
         return sides[0], sides[1]
+
+    def placed_alone(self, keypoints: np.ndarray) -> tuple[np.ndarray, tuple[int, int]] | None:
+        """Published poses refer to pictures of 256 x 176, with or without white borders; others to unknown ones."""
+        visible = keypoints[keypoints[:, 2] > 0]
+        if visible[:, 1].max(initial=0) >= HEIGHT or visible[:, 0].max(initial=0) >= WIDTH + 2 * BORDER:
+            return None
+        inside = unbordered(keypoints) if has_borders(keypoints) else keypoints
+        return (bordered(inside), (HEIGHT, WIDTH + 2 * BORDER)) if self.borders == "keep" else (inside, (HEIGHT, WIDTH))
 
     # Splits.
 

@@ -110,7 +110,9 @@ class PairDataset(Dataset):
     def _side(self, row: int, framing: Framing) -> tuple[Tensor, Tensor | None]:
         loaded = None if self.store is None else self.store.loaded(row)
         if loaded is None:
-            loaded = self.table.loaded(row, self.annotation, framing, self.classes)
+            pixels = self.table.read_picture(row)
+            framing = framing.fitted(pixels.shape[:2], self.table.key(row))
+            loaded = self.table.loaded(row, self.annotation, framing, self.classes, pixels)
         annotation = self.table.placed_annotation(loaded.annotation, self.annotation, framing)
         return framing.placed(loaded.picture), annotation
 
@@ -121,9 +123,10 @@ class PairDataset(Dataset):
                 silhouette, background = (self.table.trimmed(stored[name]) for name in ("silhouette", "background"))
         except FileNotFoundError as error:
             raise BadInput(f"{path} does not exist: data.truth=true needs a replica, which alone knows it") from error
+        framing = self.framing.fitted(silhouette.shape[:2], self.table.key(row))
         return {
-            f"{side}_silhouette": self.framing.labels(silhouette)[None],
-            f"{side}_background": self.framing.picture(background),
+            f"{side}_silhouette": framing.labels(silhouette)[None],
+            f"{side}_background": framing.picture(background),
         }
 
 
