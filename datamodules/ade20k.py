@@ -116,7 +116,8 @@ class ADE20k(TranslationDataModule):
 
     Pairing: `reference` takes CoCosNet's lists where they are, otherwise the training image whose label map is most alike
     (exemplars of `val` and `test` are training images); `same_identity` another image of the same scene category, which is
-    not the same thing; `domains` leads from the categories `scenes_x` to `scenes_y`.
+    not the same thing; `domains` leads from the categories `scenes_x` to `scenes_y`, or from the structure, drawn as a
+    picture, to the photo.
     """
 
     replica_name = "ade20k"
@@ -130,6 +131,9 @@ class ADE20k(TranslationDataModule):
         subset_list: str | None = None,  # subset=outdoor: a text file that names its images; null: by the rule
         lists: str | None = None,  # a further folder with text files, such as CoCosNet's data/ with ade20k_ref.txt
         hard_fraction: float = 2 / 7,  # reference, training: how often the worst listed exemplar is taken; 0.2 of 0.7
+        domains_by: Literal[
+            "scene", "structure"
+        ] = "scene",  # pairing=domains: structure: from the structure to the photo
         scenes_x: list[str] | None = None,  # pairing=domains: the scene categories of domain X; null: [bedroom]
         scenes_y: list[str] | None = None,  # pairing=domains: the scene categories of domain Y; null: [living_room]
         **shared: Any,
@@ -143,7 +147,8 @@ class ADE20k(TranslationDataModule):
             raise BadInput(f"ADE20k has label maps and no {structure}: set data.structure to labels, edges or image")
         if shared.get("classes", 0) not in (0, CHANNELS):
             raise BadInput(f"ADE20k has {CLASSES} classes and unlabelled pixels: set data.classes={CHANNELS}")
-        super().__init__(**{**shared, "structure": structure, "classes": CHANNELS})
+        by_structure = {"structure_to_photo": domains_by == "structure"}
+        super().__init__(**{**shared, **by_structure, "structure": structure, "classes": CHANNELS})
         if not 0 <= hard_fraction <= 1:
             raise BadInput(f"data.hard_fraction must be between 0 and 1, not {hard_fraction}")
         if subset_list is not None and subset == "all":
@@ -231,8 +236,8 @@ class ADE20k(TranslationDataModule):
             return super().batch_from_files(sources, structures)
         from datamodules.user_files import raw_batch
 
-        raw = raw_batch(sources, structures, "labels", self._whole(), CHANNELS, self.stored_size)
-        return self.finished(self._renumbered(raw))
+        raw = raw_batch(sources, structures, "labels", self._whole(), CHANNELS, self.placed_alone)
+        return self._finished_files(self._renumbered(raw))
 
     # How it is done.
 

@@ -5,7 +5,7 @@ Every dataset fills it, every method reads what it needs, and neither knows of t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
@@ -98,3 +98,20 @@ class Batch(Mapping[str, Any]):
             target_key=self.source_key,
             truth=truth,
         )
+
+
+def joined(batches: Sequence[Batch]) -> Batch:
+    """Batches of pictures of one size and structures of one kind as one. Of the truth, what all of them have."""
+    first = batches[0]
+    tensors = {
+        name: torch.cat([batch[name] for batch in batches])
+        for name in ("source", "source_structure", "target", "target_structure", "paired")
+    }
+    known = [name for name in first.truth if all(name in batch.truth for batch in batches)]
+    return replace(
+        first,
+        **tensors,
+        source_key=[key for batch in batches for key in batch.source_key],
+        target_key=[key for batch in batches for key in batch.target_key],
+        truth={name: torch.cat([batch.truth[name] for batch in batches]) for name in known},
+    )

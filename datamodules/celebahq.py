@@ -140,6 +140,7 @@ class CelebAHQ(TranslationDataModule):
         | None = None,  # what splits are made of; null: the first that can
         lists: str | None = None,  # a further folder with text files, such as CoCosNet's data/
         hard_fraction: float = 2 / 7,  # pairing=reference, training: how often the worst listed exemplar is taken
+        domains_by: Literal["attribute", "structure"] = "attribute",  # pairing=domains: structure: from it to the photo
         attribute: str = "Smiling",  # pairing=domains: X are the images without it, Y those with it
         keep_faulty: bool = True,  # whether images that are known to be faulty stay in the splits, as published
         **shared: Any,
@@ -151,7 +152,8 @@ class CelebAHQ(TranslationDataModule):
         """
         if shared.get("classes", 0) not in (0, CLASSES):
             raise BadInput(f"CelebA-HQ has {CLASSES} classes: set data.classes={CLASSES}")
-        super().__init__(**{**shared, "structure": structure, "classes": CLASSES})
+        by_structure = {"structure_to_photo": domains_by == "structure"}
+        super().__init__(**{**shared, **by_structure, "structure": structure, "classes": CLASSES})
         if structure == "labels":
             self.structure = FaceLabels()
         if attribute not in (*ATTRIBUTES, *ANGLES):
@@ -242,8 +244,8 @@ class CelebAHQ(TranslationDataModule):
             return super().batch_from_files(sources, structures)
         from datamodules.user_files import raw_batch
 
-        raw = raw_batch(sources, structures, "labels", self._whole(), CLASSES, self.stored_size)
-        return self.finished(self._with_parts(raw))
+        raw = raw_batch(sources, structures, "labels", self._whole(), CLASSES, self.placed_alone)
+        return self._finished_files(self._with_parts(raw))
 
     # What the dataset knows.
 
@@ -371,7 +373,7 @@ class CelebAHQ(TranslationDataModule):
 
     def _domains(self, images: np.ndarray) -> np.ndarray:
         """-1 or 1 for images without or with the attribute, 0 where that is not known or not asked."""
-        if self.pairing != "domains":
+        if self.pairing != "domains" or self.structure_to_photo:
             return np.zeros(len(images), np.int32)
         if self.attribute in ANGLES:
             return np.sign(np.nan_to_num(self.head_poses(images)[:, ANGLES.index(self.attribute)])).astype(np.int32)

@@ -37,8 +37,10 @@ from datamodules.deepfashion_poses import (
     Source,
     bordered,
     find_csv,
+    has_borders,
     read_csv,
     read_files,
+    unbordered,
 )
 from datamodules.exemplar_lists import ExemplarList, ExemplarPairs
 from datamodules.pairing import Pairs, same_identity
@@ -52,12 +54,13 @@ from datamodules.translation import Split, TranslationDataModule
 log = logging.getLogger(__name__)
 
 Partition = Literal["lst", "folders", "pairs", "cocosnet", "official", "fraction"]
-Domains = Literal["view", "gender", "category"]
+Domains = Literal["view", "gender", "category", "structure"]
 
 USUAL_DOMAINS: dict[str, tuple[list[str], list[str]]] = {
     "view": (["front"], ["back"]),
     "gender": (["MEN"], ["WOMEN"]),
     "category": ([], []),
+    "structure": ([], []),
 }
 """X and Y where the config does not say."""
 
@@ -117,7 +120,9 @@ class DeepFashion(TranslationDataModule):
         lists: str | None = None,  # a further folder with lists and csv files, such as CoCosNet's data/
         min_joints: int = 1,  # images with fewer joints are in no pair
         hard_fraction: float = 2 / 7,  # reference, training: how often the worst listed exemplar is taken
-        domains_by: Literal["view", "gender", "category"] = "view",  # pairing=domains: what tells the domains apart
+        domains_by: Literal[
+            "view", "gender", "category", "structure"
+        ] = "view",  # pairing=domains: what tells them apart
         domain_x: list[str] | None = None,  # of domain X, such as [front] or [Dresses]; null: [front] or [MEN]
         domain_y: list[str] | None = None,  # of domain Y; null: [back] or [WOMEN]
         mirror_exchanges: bool = True,  # left and right joints change places in a mirrored picture; false: as published
@@ -132,7 +137,8 @@ class DeepFashion(TranslationDataModule):
             raise BadInput(
                 "DeepFashion has no label maps: set data.structure to pose_map, pose_heatmaps, edges or image"
             )
-        super().__init__(**{**shared, "structure": structure})
+        by_structure = {"structure_to_photo": domains_by == "structure"}
+        super().__init__(**{**shared, **by_structure, "structure": structure})
         if not 0 <= hard_fraction <= 1:
             raise BadInput(f"data.hard_fraction must be between 0 and 1, not {hard_fraction}")
         if not 0 <= min_joints <= len(JOINTS):
@@ -145,7 +151,7 @@ class DeepFashion(TranslationDataModule):
         self.domains_by = domains_by
         usual_x, usual_y = USUAL_DOMAINS[domains_by]
         self.domain_x, self.domain_y = domain_x or usual_x, domain_y or usual_y
-        if self.pairing == "domains" and not (self.domain_x and self.domain_y):
+        if self.pairing == "domains" and domains_by != "structure" and not (self.domain_x and self.domain_y):
             raise BadInput(f"data.domains_by={domains_by} needs data.domain_x and data.domain_y, such as [Dresses]")
 
     # What the base asks for.
@@ -168,7 +174,7 @@ class DeepFashion(TranslationDataModule):
             root=str(self.root),
             keys=column([all_images.files[number] for number in numbers.tolist()]),
             identity=all_images.columns.person[numbers],
-            domain=all_images.columns.domain(self.domains_by)[numbers],
+            domain=all_images.columns.domain("view" if self.domains_by == "structure" else self.domains_by)[numbers],
             keypoints=bordered(points) if keeps_borders and points is not None else points,
             own=np.arange(len(numbers)) < len(own),
             frame=(HEIGHT, WIDTH + 2 * BORDER) if keeps_borders else (HEIGHT, WIDTH),
@@ -214,6 +220,14 @@ class DeepFashion(TranslationDataModule):
                     )
             sides.append(np.flatnonzero(np.isin(table.domain, [known.index(value) for value in values])))
         return sides[0], sides[1]
+
+    def placed_alone(self, keypoints: np.ndarray) -> tuple[np.ndarray, tuple[int, int]] | None:
+        """Published poses refer to pictures of 256 x 176, with or without white borders; others to unknown ones."""
+        visible = keypoints[keypoints[:, 2] > 0]
+        if visible[:, 1].max(initial=0) >= HEIGHT or visible[:, 0].max(initial=0) >= WIDTH + 2 * BORDER:
+            return None
+        inside = unbordered(keypoints) if has_borders(keypoints) else keypoints
+        return (bordered(inside), (HEIGHT, WIDTH + 2 * BORDER)) if self.borders == "keep" else (inside, (HEIGHT, WIDTH))
 
     # Splits.
 

@@ -19,7 +19,7 @@ import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -56,6 +56,7 @@ class Market1501(TranslationDataModule):
         self,
         *,
         same_camera: bool = False,  # only pairs within one camera, so that the background says little
+        domains_by: Literal["camera", "structure"] = "camera",  # pairing=domains: structure: from it to the photo
         cameras_x: list[int] | None = None,  # pairing=domains: the cameras of domain X; null: [1]
         cameras_y: list[int] | None = None,  # pairing=domains: the cameras of domain Y; null: [2]
         **shared: Any,
@@ -67,7 +68,7 @@ class Market1501(TranslationDataModule):
         """
         if shared.get("structure") == "labels":
             raise BadInput("Market-1501 has no label maps: set data.structure to pose_heatmaps, edges or image")
-        super().__init__(**shared)
+        super().__init__(**{**shared, "structure_to_photo": domains_by == "structure"})
         self.same_camera = same_camera
         self.cameras_x, self.cameras_y = cameras_x or [1], cameras_y or [2]
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from torch import Tensor
@@ -21,6 +23,8 @@ from datamodules.table import Table
 from datamodules.transforms import Framing
 
 log = logging.getLogger(__name__)
+
+Side = Literal["source", "target"]
 
 ATTEMPTS = 8
 """How many pairs in a row may be unreadable before training stops."""
@@ -52,25 +56,35 @@ class PairDataset(Dataset):
         return len(self.pairs)
 
     def __getitem__(self, key: Key) -> dict[str, Any] | BadInput:
+        return self._read(key, self._item)
+
+    def one_side(self, side: Side, key: Key) -> dict[str, Any] | BadInput:
+        """One side of a pair without the other, which is not read: what an item says of it, framed on its own."""
+        return self._read(key, partial(self._one_side, side))
+
+    def _read(self, key: Key, make: Callable[[int, np.random.Generator], dict[str, Any]]) -> dict[str, Any] | BadInput:
         epoch, index = key
         if not self.train:
             # No seed of a run: what is measured is the same for all runs.
-            return self._item_or_reason(index, np.random.default_rng([0, index]))
+            return _made_or_reason(make, index, np.random.default_rng([0, index]))
         found: dict[str, Any] | BadInput = BadInput("there are no pairs")
         for attempt in range(ATTEMPTS):
-            found = self._item_or_reason(
-                (index + attempt) % len(self), np.random.default_rng([self.seed, epoch, index])
-            )
+            rng = np.random.default_rng([self.seed, epoch, index])
+            found = _made_or_reason(make, (index + attempt) % len(self), rng)
             if not isinstance(found, Unreadable):
                 break
             log.warning("%s; the next pair takes its place", found)
         return found
 
-    def _item_or_reason(self, index: int, rng: np.random.Generator) -> dict[str, Any] | BadInput:
-        try:
-            return self._item(index, rng)
-        except BadInput as error:
-            return error
+    def _one_side(self, side: Side, index: int, rng: np.random.Generator) -> dict[str, Any]:
+        row = self.pairs.pick(index, rng)[0 if side == "source" else 1]
+        picture, annotation = self._side(row, self.framing.drawn(rng, self.flip) if self.train else self.framing)
+        return {
+            side: picture,
+            f"{side}_annotation": annotation,
+            f"{side}_key": self.table.key(row),
+            "truth": self._truth(side, row) if self.truth else {},
+        }
 
     def _item(self, index: int, rng: np.random.Generator) -> dict[str, Any]:
         source_row, target_row = self.pairs.pick(index, rng)
@@ -96,7 +110,9 @@ class PairDataset(Dataset):
     def _side(self, row: int, framing: Framing) -> tuple[Tensor, Tensor | None]:
         loaded = None if self.store is None else self.store.loaded(row)
         if loaded is None:
-            loaded = self.table.loaded(row, self.annotation, framing, self.classes)
+            pixels = self.table.read_picture(row)
+            framing = framing.fitted(pixels.shape[:2], self.table.key(row))
+            loaded = self.table.loaded(row, self.annotation, framing, self.classes, pixels)
         annotation = self.table.placed_annotation(loaded.annotation, self.annotation, framing)
         return framing.placed(loaded.picture), annotation
 
@@ -107,7 +123,17 @@ class PairDataset(Dataset):
                 silhouette, background = (self.table.trimmed(stored[name]) for name in ("silhouette", "background"))
         except FileNotFoundError as error:
             raise BadInput(f"{path} does not exist: data.truth=true needs a replica, which alone knows it") from error
+        framing = self.framing.fitted(silhouette.shape[:2], self.table.key(row))
         return {
-            f"{side}_silhouette": self.framing.labels(silhouette)[None],
-            f"{side}_background": self.framing.picture(background),
+            f"{side}_silhouette": framing.labels(silhouette)[None],
+            f"{side}_background": framing.picture(background),
         }
+
+
+def _made_or_reason(
+    make: Callable[[int, np.random.Generator], dict[str, Any]], index: int, rng: np.random.Generator
+) -> dict[str, Any] | BadInput:
+    try:
+        return make(index, rng)
+    except BadInput as error:
+        return error

@@ -13,6 +13,9 @@ from datamodules.bad_input import BadInput
 
 Preprocess = Literal["resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none"]
 
+CROPS: tuple[Preprocess, ...] = ("resize_and_crop", "crop", "scale_width_and_crop")
+"""The modes whose results all have one size."""
+
 
 def resized(image: Image.Image, mode: Preprocess, load_size: int, crop_size: int) -> Image.Image:
     """The picture at the size that it has before a crop.
@@ -22,18 +25,26 @@ def resized(image: Image.Image, mode: Preprocess, load_size: int, crop_size: int
             load_size and keep its proportions, but for a height of at least crop_size; crop leaves it; none rounds its
             sides to multiples of 4, which networks with two halvings need.
     """
-    width, height = image.size
-    if mode == "resize_and_crop":
-        size = load_size, load_size
-    elif mode in ("scale_width", "scale_width_and_crop"):
-        if width == load_size and height >= crop_size:
-            return image
-        size = load_size, int(max(load_size * height / width, crop_size))
-    elif mode == "none":
-        size = round(width / 4) * 4, round(height / 4) * 4
-    else:
-        return image
+    height, width = size_before_crop(mode, image.size[::-1], (load_size, load_size), (crop_size, crop_size))
+    size = width, height
     return image if size == image.size else image.resize(size, Image.Resampling.BICUBIC)
+
+
+def size_before_crop(
+    mode: Preprocess, size: tuple[int, int], load: tuple[int, int], crop: tuple[int, int]
+) -> tuple[int, int]:
+    """What `resized` makes of a picture's size, with sizes (height, width) that need not be square."""
+    height, width = size
+    if mode == "resize_and_crop":
+        return load
+    if mode in ("scale_width", "scale_width_and_crop"):
+        if width == load[1] and height >= crop[0]:
+            return size
+        return int(max(load[1] * height / width, crop[0])), load[1]
+    if mode == "none":
+        # Not to nothing, as the official code would make of 2 pixels.
+        return max(4, round(height / 4) * 4), max(4, round(width / 4) * 4)
+    return size
 
 
 def cropped(image: Image.Image, position: tuple[int, int], crop_size: int) -> Image.Image:

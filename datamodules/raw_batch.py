@@ -11,6 +11,8 @@ from torch import Tensor
 
 from datamodules.bad_input import BadInput
 
+SIDES = ("source", "target")
+
 
 @dataclass(frozen=True, eq=False)
 class RawBatch:
@@ -46,6 +48,8 @@ class RawBatch:
                 return torch.stack(values)
             return None if values[0] is None else values
 
+        if any(item[f"{side}_annotation"] is None for item in items for side in SIDES):  # type: ignore[index]
+            items = [_self_shown(item, items) for item in items]  # type: ignore[arg-type]
         columns = {name: stacked([item[name] for item in items]) for name in first}  # type: ignore[index]
         return cls(**{**columns, "paired": torch.tensor(columns["paired"])})
 
@@ -62,3 +66,14 @@ class RawBatch:
     def pin_memory(self) -> Self:
         """The same in page-locked memory; the DataLoader calls this."""
         return self.map_tensors(lambda tensor: tensor.pin_memory())
+
+
+def _self_shown(item: Mapping[str, Any], items: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """An item whose picture itself shows its structure, with that picture as its annotation where other items have one:
+    a batch may hold items of several datasets."""
+    changes = {
+        f"{side}_annotation": item[side]
+        for side in SIDES
+        if item[f"{side}_annotation"] is None and any(other[f"{side}_annotation"] is not None for other in items)
+    }
+    return {**item, **changes}

@@ -90,15 +90,19 @@ class Table:
         says otherwise."""
         return stored
 
-    def loaded(self, row: int, kind: Annotation, framing: Framing, classes: int) -> Loaded:
+    def loaded(
+        self, row: int, kind: Annotation, framing: Framing, classes: int, pixels: np.ndarray | None = None
+    ) -> Loaded:
         """Decode and resize a row: all that is the same each time that it is used. Raises `Unreadable`.
 
         Args:
             kind: of annotation.
             framing: any with the wanted load size.
             classes: of label maps, to find wrong ones.
+            pixels: (height, width, 3) uint8, the picture, where it is read already.
         """
-        pixels = self.read_picture(row)
+        if pixels is None:
+            pixels = self.read_picture(row)
         return Loaded(framing.loading.picture(pixels), self.loaded_annotation(row, kind, framing, pixels, classes))
 
     def loaded_annotation(

@@ -43,6 +43,18 @@ class Framing:
         top, left = rng.integers(self.load_height - self.height + 1), rng.integers(self.load_width - self.width + 1)
         return replace(self, top=int(top), left=int(left), mirrored=bool(rng.random() < flip))
 
+    def fitted(self, size: tuple[int, int], name: str) -> Self:
+        """This framing for a picture of a stored size (height, width): itself, as all are squashed to one size; others see
+        `official_framing`.
+
+        Args:
+            name: of the picture's file, for the sentence that it is too small.
+
+        Raises:
+            BadInput: the picture is too small to be framed in this way.
+        """
+        return self
+
     @property
     def loading(self) -> Self:
         """The framing that resizes and does nothing else: what a store keeps, out of which `placed` cuts."""

@@ -7,6 +7,7 @@ import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -19,11 +20,14 @@ from datamodules import structures
 from datamodules.bad_input import BadInput
 from datamodules.batch import Batch
 from datamodules.keyed_loader import KeyedBatchSampler, KeyedLoader
+from datamodules.official_framing import OfficialFraming
 from datamodules.packed import PackedStore, Packing, packed
 from datamodules.pair_dataset import PairDataset
 from datamodules.pairing import Pairs, same_identity
+from datamodules.preprocess import CROPS
 from datamodules.raw_batch import RawBatch
 from datamodules.reading import scan
+from datamodules.structures.drawing import drawn
 from datamodules.table import Table
 from datamodules.transforms import Framing
 
@@ -73,10 +77,13 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
         edge_high: float = 0.2,
         load_height: int | None = None,  # training: resized to this, then cropped to height x width; null: no cropping
         load_width: int | None = None,
+        preprocess: Literal["resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none"]
+        | None = None,  # a framing of CycleGAN's code (see official_framing); null: squashed to the load size, then cropped
         flip: float = 0.0,  # training: the probability of mirroring
         batch_size: int = 8,  # pairs per process and step
         eval_batch_size: int | None = None,  # null: batch_size
         num_workers: int | None = None,  # null: one less than there are cores, at most 8
+        structure_to_photo: bool = False,  # pairing=domains: X is the structure drawn as a picture, Y the photo
         seed: int = 0,  # of order and augmentation in training
         val_fraction: float = 0.05,  # the part of the training identities that is held out for validation
         max_bad_fraction: float = 0.01,  # more unreadable files than this stop the run before training
@@ -102,7 +109,23 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
             raise BadInput(
                 f"data.structure_channels={structure_channels}, but data.structure={structure} has {self.structure_channels}"
             )
+        if structure_to_photo and pairing == "domains" and structure == "image":
+            raise BadInput(
+                "data.domains_by=structure leads from a drawn structure to the photo, and data.structure=image is the photo: "
+                "set data.structure to edges, or to what else the dataset has"
+            )
+        self.structure_to_photo = structure_to_photo and pairing == "domains"
         self.framing = Framing(height, width, load_height or height, load_width or width)
+        self.preprocess = preprocess
+        if preprocess is not None:
+            self.framing = OfficialFraming(**vars(self.framing), preprocess=preprocess)
+            if cache is not None:
+                raise BadInput(f"data.cache={cache} keeps what data.preprocess=null loads: set one of them to null")
+            if preprocess not in CROPS and (batch_size, eval_batch_size or batch_size) != (1, 1):
+                raise BadInput(
+                    f"data.preprocess={preprocess} leaves every picture its own size, and a batch holds pictures of one size: "
+                    "set data.batch_size=1 data.eval_batch_size=1"
+                )
         if height < 1 or width < 1 or self.framing.load_height < height or self.framing.load_width < width:
             raise BadInput(
                 f"pictures cannot be cropped to {height} x {width} (data.height x data.width) out of "
@@ -149,6 +172,11 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
     def domain_rows(self, split: Split, table: Table) -> tuple[np.ndarray, np.ndarray]:
         """The rows of domain X and of domain Y for `pairing=domains`."""
         raise BadInput(f"{type(self).__name__} has no domains: set data.pairing to another mode")
+
+    def placed_alone(self, keypoints: np.ndarray) -> tuple[np.ndarray, tuple[int, int]] | None:
+        """Keypoints (18, 3) of which nothing says what picture they belong to, as of one of this dataset's; and its height
+        and width. None where the dataset's pictures have no common size."""
+        return None if self.stored_size is None else (keypoints, self.stored_size)
 
     # Lightning's hooks.
 
@@ -201,6 +229,23 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
 
     def finished(self, raw: RawBatch) -> Batch:
         """Normalise the pictures and draw the structure maps."""
+        batch = self._finished(raw)
+        if self.structure_to_photo:
+            return replace(batch, source=drawn(batch.source_structure, self.structure.annotation))
+        return batch
+
+    def _finished_files(self, raw: RawBatch) -> Batch:
+        """As `finished`, of a user's own files: with `structure_to_photo` a source that has a structure (labels, a pose) is
+        drawn, and a picture that has none, which may be a drawing or a photo to be led back, is taken as it is."""
+        batch = self._finished(raw)
+        kind = self.structure.annotation
+        if not self.structure_to_photo or kind == "picture":
+            return batch
+        shown = drawn(batch.source_structure, kind)
+        known = shown.flatten(1).amax(1)[:, None, None, None] > -1
+        return replace(batch, source=torch.where(known, shown, batch.source))
+
+    def _finished(self, raw: RawBatch) -> Batch:
         return Batch(
             source=_signed(raw.source),
             source_structure=self.structure.maps(raw.source_annotation, raw.source),
@@ -223,7 +268,7 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
         dataset = self._dataset(split)
         fixed = PairDataset(**{**vars(dataset), "train": False, "framing": self._whole(), "store": None})
         indices = np.linspace(0, len(fixed) - 1, min(count, len(fixed))).round().astype(int)
-        raw = RawBatch.collated([fixed[0, int(index)] for index in indices])
+        raw = RawBatch.collated(_of_one_size([fixed[0, int(index)] for index in indices]))
         if isinstance(raw, BadInput):
             raise raw
         return self.finished(raw)
@@ -245,12 +290,14 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
         from datamodules.user_files import raw_batch
 
         annotation = self.structure.annotation
-        return self.finished(raw_batch(sources, structures, annotation, self._whole(), self.classes, self.stored_size))
+        raw = raw_batch(sources, structures, annotation, self._whole(), self.classes, self.placed_alone)
+        return self._finished_files(raw)
 
     # How it is done.
 
     def _whole(self) -> Framing:
-        return Framing.whole(self.framing.height, self.framing.width)
+        whole = Framing.whole(self.framing.height, self.framing.width)
+        return whole if self.preprocess is None else OfficialFraming(**vars(whole), preprocess=self.preprocess)
 
     def _dataset(self, split: Split, needed: bool = True) -> Any:
         if split not in self.datasets:
@@ -306,6 +353,8 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
             looked = scan(files)
             faults |= {row: f"{files[row]} {why}" for row, why in looked.faults.items()}
             limits = [self.framing.load_height, self.framing.load_width]
+            if self.preprocess in ("crop", "none"):
+                continue  # nothing is enlarged
             small = max(small, int(((looked.sizes < limits).any(1) & (looked.sizes > 0).all(1)).sum()))
         if small:
             log.info(
@@ -351,6 +400,9 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
             few = table.select(rows)
             found = exemplars(few, self.structure.annotation, self.classes)
             return Pairs(rows[found[found >= 0]], rows[found >= 0])
+        if self.structure_to_photo:
+            # In training the photo is any other; elsewhere it is the one that the structure was drawn from.
+            return Pairs(rows, rows, drawn="targets") if split == "train" else Pairs(rows, rows, same_thing=True)
         x, y = self.domain_rows(split, table)
         x, y = x[usable[x]].astype(np.int32), y[usable[y]].astype(np.int32)
         if len(x) == 0 or len(y) == 0:
@@ -402,6 +454,16 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
             pin_memory=torch.cuda.is_available(),
             persistent_workers=workers > 0 and split != "test",
         )
+
+
+def _of_one_size(items: list[Any]) -> list[Any]:
+    """The items whose pictures are as large as those of the first: others cannot be shown in one batch."""
+    first = next((item for item in items if not isinstance(item, BadInput)), None)
+    return [
+        item
+        for item in items
+        if isinstance(item, BadInput) or all(item[side].shape == first[side].shape for side in ("source", "target"))
+    ]
 
 
 def _signed(pixels: Tensor) -> Tensor:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,12 @@ from datamodules.reading import EXTENSIONS, read_labels, read_picture
 from datamodules.structures.keypoint_files import Pose, read_pose
 from datamodules.structures.labels import NOTHING, checked, palette
 from datamodules.structures.pose import JOINTS
-from datamodules.structures.structure import Annotation
+from datamodules.structures.structure import POSES, Annotation
 from datamodules.transforms import Framing
+
+log = logging.getLogger(__name__)
+
+PlacedAlone = Callable[[np.ndarray], tuple[np.ndarray, tuple[int, int]] | None]
 
 BESIDE = (".json", "_keypoints.json", "_candidate.txt", ".txt", ".csv")
 """What the file of an image's keypoints is called, after the image's own name without extension."""
@@ -28,7 +33,7 @@ def raw_batch(
     kind: Annotation,
     framing: Framing,
     classes: int,
-    stored_size: tuple[int, int] | None,
+    place: PlacedAlone,
 ) -> RawBatch:
     """Read pairs of files; see `TranslationDataModule.batch_from_files`.
 
@@ -36,20 +41,22 @@ def raw_batch(
         kind: what the structure is drawn from.
         framing: how every picture is framed.
         classes: of label maps.
-        stored_size: height and width of the dataset's pictures, which keypoints without a picture refer to.
+        place: what keypoints refer to that come without a picture or a size (`TranslationDataModule.placed_alone`).
     """
-    reader = _Reader(kind, framing, classes, stored_size)
+    reader = _Reader(kind, framing, classes, place)
     items = []
     for source, structure in zip(sources, structures, strict=True):
         if source is None and structure is None:
             raise BadInput("a pair needs a source, a structure, or both")
         followed = structure or source
-        target_annotation = reader.annotation(followed, needed=structure is not None)
+        assert followed is not None
+        target, target_annotation = reader.side(followed, needed=structure is not None)
+        shown, annotation = (target, target_annotation) if source is None else reader.side(source, needed=False)
         items.append(
             {
-                "source": reader.shown(source if source is not None else structure),
-                "target": reader.shown(followed),
-                "source_annotation": reader.annotation(source, needed=False) if source else target_annotation,
+                "source": shown,
+                "target": target,
+                "source_annotation": annotation,
                 "target_annotation": target_annotation,
                 "paired": False,
                 "source_key": str(source or structure),
@@ -57,41 +64,44 @@ def raw_batch(
             }
         )
     raw = RawBatch.collated(items)
-    assert isinstance(raw, RawBatch)
+    if isinstance(raw, BadInput):
+        raise raw
     return raw
 
 
 class _Reader:
-    def __init__(self, kind: Annotation, framing: Framing, classes: int, stored_size: tuple[int, int] | None) -> None:
-        self.kind, self.framing, self.classes, self.stored_size = kind, framing, classes, stored_size
+    def __init__(self, kind: Annotation, framing: Framing, classes: int, place: PlacedAlone) -> None:
+        self.kind, self.framing, self.classes, self.place = kind, framing, classes, place
 
-    def shown(self, path: Path | None) -> Tensor:
-        """The picture that a file shows: an image; a label map in its colours; grey for keypoints."""
-        if path is None or path.suffix.lower() not in EXTENSIONS:
-            return torch.full((3, self.framing.height, self.framing.width), 127, dtype=torch.uint8)
-        labels = self._label_map(path)
-        return self.framing.picture(read_picture(str(path)) if labels is None else palette(self.classes)[labels])
-
-    def annotation(self, path: Path | None, needed: bool) -> Tensor:
-        """What the structure of a file is drawn from.
+    def side(self, path: Path, needed: bool) -> tuple[Tensor, Tensor]:
+        """The picture that a file shows (an image; a label map in its colours; grey for keypoints), and what its structure
+        is drawn from, framed alike.
 
         Args:
             needed: whether a file without a structure is an error; otherwise its maps are empty.
         """
-        assert path is not None
-        if self.kind == "picture":
-            return self.shown(path)
-        if self.kind == "labels":
+        pixels = labels = pose = None
+        if path.suffix.lower() in EXTENSIONS:
             labels = self._label_map(path)
-            if labels is None and needed:
-                read_labels(str(path))  # says why not
-            return self.framing.labels(np.full((1, 1), NOTHING, np.uint8) if labels is None else labels)
-        pose = self._pose(path, needed)
-        points = np.zeros((len(JOINTS), 3), np.float32) if pose is None else pose.keypoints
-        size = (self.framing.height, self.framing.width) if pose is None else self._frame(path, pose)
-        annotation = self.framing.annotation(points, self.kind, size)
+            pixels = read_picture(str(path)) if labels is None else palette(self.classes)[labels]
+        if self.kind in POSES:
+            pose = self._pose(path, needed)
+        elif self.kind == "labels" and labels is None and needed:
+            read_labels(str(path))  # says why not
+        size = (self.framing.height, self.framing.width) if pose is None else pose[1]
+        framing = self.framing.fitted(size if pixels is None else pixels.shape[:2], str(path))
+        if pixels is None:
+            picture = torch.full((3, framing.height, framing.width), 127, dtype=torch.uint8)
+        else:
+            picture = framing.picture(pixels)
+        if self.kind == "picture":
+            return picture, picture
+        if self.kind == "labels":
+            return picture, framing.labels(np.full((1, 1), NOTHING, np.uint8) if labels is None else labels)
+        points = np.zeros((len(JOINTS), 3), np.float32) if pose is None else pose[0]
+        annotation = framing.annotation(points, self.kind, size)
         assert annotation is not None
-        return annotation
+        return picture, annotation
 
     def _label_map(self, path: Path) -> np.ndarray | None:
         """The class indices of a file, or None where it is a photograph."""
@@ -103,7 +113,12 @@ class _Reader:
             return None
         return checked(found, self.classes, str(path))
 
-    def _pose(self, path: Path, needed: bool) -> Pose | None:
+    def _pose(self, path: Path, needed: bool) -> tuple[np.ndarray, tuple[int, int]] | None:
+        """The keypoints (18, 3) of a file, and the height and width of the picture that they refer to."""
+        pose = self._read(path, needed)
+        return None if pose is None else self._placed(path, pose)
+
+    def _read(self, path: Path, needed: bool) -> Pose | None:
         """The pose in a file of keypoints, or of an image whose keypoints lie beside it."""
         if path.suffix.lower() not in EXTENSIONS:
             return read_pose(path)
@@ -121,9 +136,9 @@ class _Reader:
             f"{path}: its pose is not known; put {path.stem}.json (OpenPose or COCO) beside it, or give such a file itself"
         )
 
-    def _frame(self, path: Path, pose: Pose) -> tuple[int, int]:
-        """Height and width of the picture that keypoints refer to."""
-        size = pose.size
+    def _placed(self, path: Path, pose: Pose) -> tuple[np.ndarray, tuple[int, int]]:
+        """Keypoints and the size of their picture: what the file says, or the picture itself, or the dataset's pictures."""
+        size, points = pose.size, pose.keypoints
         stem = path.stem.removesuffix("_keypoints").removesuffix("_candidate").removesuffix("_subset")
         images = [path] if path.suffix.lower() in EXTENSIONS else sorted(path.parent.glob(f"{stem}.*"))
         for image in images:
@@ -131,13 +146,18 @@ class _Reader:
                 height, width, _ = read_picture(str(image)).shape
                 size = height, width
         if size is None:
-            size = self.stored_size
-        if size is None:
-            raise BadInput(f"{path}: the size of its picture is not known; put the picture of that name beside it")
-        visible = pose.keypoints[pose.keypoints[:, 2] > 0]
+            alone = self.place(points)
+            if alone is None:
+                raise BadInput(
+                    f"{path}: the size of its picture is not known; put the picture of that name beside it, or say "
+                    "canvas_height and canvas_width in a json"
+                )
+            points, size = alone
+            log.info("%s: no picture is beside it; taken for the pose in one of %d x %d (height x width)", path, *size)
+        visible = points[points[:, 2] > 0]
         if len(visible) and (visible[:, 0].max() >= size[1] or visible[:, 1].max() >= size[0]):
             raise BadInput(
                 f"{path}: a joint lies outside the picture of {size[0]} x {size[1]} (height x width) that the keypoints are "
-                "taken to refer to; put the picture of that name beside it"
+                "taken to refer to; put the picture of that name beside it, or say canvas_height and canvas_width in a json"
             )
-        return size
+        return points, size

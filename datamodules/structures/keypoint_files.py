@@ -113,7 +113,13 @@ def _from_json(path: Path, name: str | None) -> Pose:
         raise BadInput(f"{path} is no valid JSON: {error}") from error
     if isinstance(content, dict) and "people" in content:
         people = content["people"]
-        return Pose(_clearest([person.get("pose_keypoints_2d") for person in people], path))
+        try:
+            canvas = (
+                (int(content["canvas_height"]), int(content["canvas_width"])) if "canvas_width" in content else None
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadInput(f"{path}: canvas_height and canvas_width must both be whole numbers") from error
+        return Pose(_clearest([person.get("pose_keypoints_2d") for person in people], path), canvas)
     images: list[Any] = content.get("images", []) if isinstance(content, dict) else []
     entries = content.get("annotations") if isinstance(content, dict) else content
     if not isinstance(entries, list):

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from datamodules.bad_input import BadInput
+from datamodules.deepfashion import DeepFashion
 from datamodules.structures.pose import JOINTS
 from tests.datamodules.conftest import keeps_contract, paint
 
@@ -121,3 +122,38 @@ def test_a_batch_of_files_keeps_the_contract(folders, tmp_path):
     batch = folders(folder_y="y").batch_from_files(files, files[::-1])
     batch = type(batch)(**{**dict(batch), "source_key": ["a"] * 3, "target_key": ["b"] * 3})
     keeps_contract(batch, 3, 16, 24)
+
+
+def test_keypoints_refer_to_the_canvas_that_openposes_file_names(market, tmp_path):
+    people = [{"pose_keypoints_2d": [300, 256, 0.9, *[0] * 51]}]
+    pose = tmp_path / "pose.json"
+    pose.write_text(json.dumps({"people": people, "canvas_width": 600, "canvas_height": 1024}))
+    batch = market(root="nowhere").batch_from_files([None], [pose])
+    assert batch.target_structure[0, 0, 32, 32] == 1
+    pose.write_text(json.dumps({"people": people, "canvas_width": 600}))
+    with pytest.raises(BadInput, match="canvas_height and canvas_width must both be whole numbers"):
+        market(root="nowhere").batch_from_files([None], [pose])
+
+
+@pytest.mark.parametrize("border", [0, 40])
+@pytest.mark.parametrize("kind", ["json", "csv", "txt"])
+def test_a_pose_alone_is_one_of_deepfashions_pictures(tmp_path, kind, border):
+    """The published frame, with its white borders or without them."""
+    data = DeepFashion(
+        root="nowhere", height=256, width=176, structure="pose_heatmaps", pairing="same_identity", num_workers=0
+    )
+    points = np.column_stack([np.full(18, 88 + border), np.arange(18) * 10 + 30])
+    path = tmp_path / f"pose.{kind}"
+    if kind == "json":
+        flat = [float(value) for x, y in points for value in (x, y, 1)]
+        path.write_text(json.dumps({"people": [{"pose_keypoints_2d": flat}]}))
+    elif kind == "csv":
+        path.write_text(f"name:keypoints_y:keypoints_x\na.jpg: {points[:, 1].tolist()}: {points[:, 0].tolist()}\n")
+    else:
+        path.write_text("\n".join(f"{x} {y}" for x, y in points))
+    batch = data.batch_from_files([None], [path])
+    assert batch.target_structure.shape == (1, 18, 256, 176)
+    assert batch.target_structure[0, 0, 30, 88] == 1
+    path.write_text(path.read_text().replace("200", "2000"))
+    with pytest.raises(BadInput, match="the size of its picture is not known"):
+        data.batch_from_files([None], [path])
