@@ -80,7 +80,7 @@ def test_what_cannot_be_shown_is_said_in_one_sentence(market_root, tmp_path, mon
 
 
 def test_an_unknown_dataset_is_told_its_nearest_name(tmp_path):
-    with pytest.raises(BadInput, match="there is no such data.*Did you mean 'ade20k'"):
+    with pytest.raises(BadInput, match=r"there is no such data.*Did you mean 'ade20k'"):
         main(["ade20", str(tmp_path)])
     with pytest.raises(BadInput, match=r"does not exist: set data\.root"):
         main(["ade20k", str(tmp_path / "nowhere")])
