@@ -28,7 +28,9 @@ from datamodules.check.report import Report
 DATASETS = ("ade20k", "celebahq", "deepfashion", "market1501")
 
 
-def check(name: str, root: Path, *, subset: bool = False, decode: bool = False, advance: Advance | None = None) -> Report:
+def check(
+    name: str, root: Path, *, subset: bool = False, decode: bool = False, advance: Advance | None = None
+) -> Report:
     """Look at every file of a copy.
 
     Args:

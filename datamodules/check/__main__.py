@@ -43,7 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("name", help=", ".join(DATASETS))
     parser.add_argument("directory", type=Path, help="the dataset's folder")
     parser.add_argument("--subset", action="store_true", help="counts may differ from the published ones")
-    parser.add_argument("--decode", action="store_true", help="decode every image: finds damage in its middle, and is slow")
+    parser.add_argument(
+        "--decode", action="store_true", help="decode every image: finds damage in its middle, and is slow"
+    )
     parser.add_argument("--quiet", action="store_true", help="show only what is not as published")
     given = parser.parse_args(arguments)
     console = Console()

@@ -52,7 +52,9 @@ def _part(report: Report, files: AdeFiles, part: str) -> None:
     _, others = list_images(folder, recursive=False)
     report.none_of(f"other files in {report.short(folder)}, which are ignored", others, "note")
     found = sizes(report, what, [str(folder / name) for name in stems.values()])
-    there = {name.rsplit(".", 1)[0] for name in list_images(maps, "*.png", recursive=False)[0]} if maps.is_dir() else set()
+    there = (
+        {name.rsplit(".", 1)[0] for name in list_images(maps, "*.png", recursive=False)[0]} if maps.is_dir() else set()
+    )
     report.none_of(f"{what} without a label map", [stem for stem in stems if stem not in there])
     report.none_of(f"label maps in {report.short(maps)} without an image", sorted(there - stems.keys()))
     rows = [row for row, stem in enumerate(stems) if stem in there]

@@ -27,7 +27,7 @@ LISTS = {"celebahq_ref.txt": SPLITS["train"], "celebahq_ref_test.txt": SPLITS["v
 def check(root: Path, report: Report) -> None:
     """See `datamodules.check`."""
     data = CelebAHQ(root=str(root), height=8, width=8, structure="image", pairing="self")
-    folder, files = data.files()
+    folder, files = data._images()
     images = np.array(sorted(files), np.int64)
     what = f"images in {report.short(folder)}"
     report.count(what, len(images), IMAGES)
@@ -40,12 +40,12 @@ def check(root: Path, report: Report) -> None:
     if len(images) == IMAGES:
         known = [f"{files[image]}" for image in FAULTY if image in files]
         report.none_of("images that users reported as faulty (data.keep_faulty=false leaves them out)", known, "note")
-    _masks(report, data.place(), images)
+    _masks(report, data._place(), images)
     _numbers(report, data, images)
     _splits(report, data, images)
     there = {str(image) for image in images.tolist()}
     for name, published in LISTS.items():
-        path = data.text(name)
+        path = data._text(name)
         if path is None:
             report.absent(name, "exemplars are the faces with the most similar parts")
             continue
@@ -126,7 +126,7 @@ def _numbers(report: Report, data: CelebAHQ, images: np.ndarray) -> None:
         ("CelebAMask-HQ-attribute-anno.txt", ATTRIBUTES, "no attributes as domains"),
         ("CelebAMask-HQ-pose-anno.txt", ANGLES, "no head poses as domains"),
     ):
-        path = data.text(name)
+        path = data._text(name)
         if path is None:
             report.absent(name, without)
             continue
@@ -151,7 +151,7 @@ def _numbers(report: Report, data: CelebAHQ, images: np.ndarray) -> None:
 
 def _splits(report: Report, data: CelebAHQ, images: np.ndarray) -> None:
     """The standard split, by the mapping file and by CoCosNet's lists; who is in two of its parts."""
-    mapping = data.text("CelebA-HQ-to-CelebA-mapping.txt")
+    mapping = data._text("CelebA-HQ-to-CelebA-mapping.txt")
     if mapping is None:
         report.absent("CelebA-HQ-to-CelebA-mapping.txt", "no standard split, unless there are train.txt and val.txt")
     else:
@@ -168,11 +168,11 @@ def _splits(report: Report, data: CelebAHQ, images: np.ndarray) -> None:
         again = [f"{name:06d}.jpg" for name, times in names.items() if times > 1]
         report.none_of(f"images of CelebA that {report.short(mapping)} names twice", again)
     for kind in ("celeba", "lists"):
-        if (mapping if kind == "celeba" else data.text("val.txt")) is None:
+        if (mapping if kind == "celeba" else data._text("val.txt")) is None:
             continue
         data.partition = kind  # type: ignore[assignment]
         try:
-            splits = data.splits(images)
+            splits = data._split(images)
         except BadInput as error:
             report.none_of(f"faults of the split by {kind}", [str(error)])
             continue
@@ -183,15 +183,17 @@ def _splits(report: Report, data: CelebAHQ, images: np.ndarray) -> None:
         there = {f"{image}.jpg" for image in images.tolist()}
         if kind == "lists":
             for split, name in (("train", "train.txt"), ("val", "val.txt")):
-                if (path := data.text(name)) is not None:
+                if (path := data._text(name)) is not None:
                     listed(report, path, as_text[split], there)
         shared(report, f"images in both train and val by {how}", as_text["train"], as_text["val"])
         _people(report, data, splits, how)
 
 
 def _people(report: Report, data: CelebAHQ, splits: dict[str, np.ndarray], how: str) -> None:
-    if data.text("identity_CelebA.txt") is None or data.text("CelebA-HQ-to-CelebA-mapping.txt") is None:
+    if data._text("identity_CelebA.txt") is None or data._text("CelebA-HQ-to-CelebA-mapping.txt") is None:
         return
-    people = {split: {str(one) for one in data.identities(numbers).tolist() if one >= 0} for split, numbers in splits.items()}
+    people = {
+        split: {str(one) for one in data._identities(numbers).tolist() if one >= 0} for split, numbers in splits.items()
+    }
     for first, second in (("train", "val"), ("train", "test"), ("val", "test")):
         shared(report, f"people in both {first} and {second} by {how}", people[first], people[second])

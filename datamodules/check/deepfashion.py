@@ -64,7 +64,9 @@ def _catalogue(copy: Copy, kind: Folder) -> Catalogue | None:
 
 
 def _images(report: Report, catalogue: Catalogue) -> None:
-    folder = f"{'|'.join(FLAT['train'])} and {'|'.join(FLAT['test'])}" if catalogue.flat else report.short(catalogue.folder)
+    folder = (
+        f"{'|'.join(FLAT['train'])} and {'|'.join(FLAT['test'])}" if catalogue.flat else report.short(catalogue.folder)
+    )
     what = f"images in {folder}"
     report.count(what, len(catalogue.files), IMAGES)
     paths = [str(catalogue.root / file) for file in catalogue.files]
@@ -75,7 +77,8 @@ def _listed(report: Report, path: Path, names: Iterable[str], there: set[str]) -
     """See `naming.listed`, for names in any spelling."""
     spelt = list(dict.fromkeys(names))
     report.none_of(
-        f"files that {report.short(path)} names and that are not there", [name for name in spelt if same(name) not in there]
+        f"files that {report.short(path)} names and that are not there",
+        [name for name in spelt if same(name) not in there],
     )
 
 
@@ -179,11 +182,13 @@ def _pose_files(report: Report, copy: Copy, catalogue: Catalogue) -> None:
         inside = [Path(catalogue.root, file).relative_to(catalogue.folder) for file in catalogue.files]
         for source, ending in ENDINGS.items():
             paths = [(folder / file).with_suffix("").with_name(file.stem + ending) for file in inside]
-            there = [path for path in paths if path.is_file()]
+            there, missing = [], []
+            for path in paths:
+                (there if path.is_file() else missing).append(path)
             if not there:
                 continue
             what = f"poses of {report.short(folder)} ({source})"
-            report.none_of(f"images without one of the {what}", [report.short(p) for p in paths if p not in set(there)])
+            report.none_of(f"images without one of the {what}", [report.short(path) for path in missing])
             broken, outside = [], []
             for number, path in enumerate(there, start=1):
                 try:
@@ -199,5 +204,3 @@ def _pose_files(report: Report, copy: Copy, catalogue: Catalogue) -> None:
                     report.advance(what, number, len(there))
             report.none_of(f"{what} that cannot be read", broken)
             report.none_of(f"{what} with joints outside the picture", outside)
-
-

@@ -55,9 +55,7 @@ def odd_sizes(report: Report, what: str, paths: Sequence[str], sizes: np.ndarray
     report.none_of(name, shown, "note")
 
 
-def label_maps(
-    report: Report, what: str, paths: Sequence[str], classes: int, wanted: np.ndarray | None = None
-) -> None:
+def label_maps(report: Report, what: str, paths: Sequence[str], classes: int, wanted: np.ndarray | None = None) -> None:
     """Rows about label maps: which cannot be read, hold an unknown index, or have another size than their picture.
 
     Args:

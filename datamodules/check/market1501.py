@@ -26,9 +26,9 @@ def check(root: Path, report: Report) -> None:
     people: dict[str, set[str]] = {}
     stored: dict[str, dict[str, tuple[int, int]]] = {}
     for side in FOLDERS:
-        folder = data.folder(side)
+        folder = data._folder(side)
         stored[side] = _folder(report, folder, side, people)
-    query = data.folder("train").parent / "query"
+    query = data._folder("train").parent / "query"
     if query.is_dir():
         _folder(report, query, "query", people)
         gone = sorted(people["query"] - people["test"])
@@ -37,8 +37,8 @@ def check(root: Path, report: Report) -> None:
         report.absent("query", "needed for re-identification alone")
     shared(report, "people in both train and test", people["train"], people["test"])
     for side in FOLDERS:
-        _annotation(report, data.text(f"market-annotation-{side}.csv"), side, stored[side])
-        _pairs(report, data.text(f"market-pairs-{side}.csv"), side, stored[side])
+        _annotation(report, data._csv(f"market-annotation-{side}.csv"), side, stored[side])
+        _pairs(report, data._csv(f"market-pairs-{side}.csv"), side, stored[side])
 
 
 def _folder(report: Report, folder: Path, side: str, people: dict[str, set[str]]) -> dict[str, tuple[int, int]]:

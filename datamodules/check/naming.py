@@ -26,9 +26,7 @@ def twice(report: Report, path: Path, names: Sequence[str]) -> None:
     report.none_of(f"names that stand in {report.short(path)} twice", again)
 
 
-def shared(
-    report: Report, what: str, first: Iterable[str], second: Iterable[str], result: str = "FAULT"
-) -> None:
+def shared(report: Report, what: str, first: Iterable[str], second: Iterable[str], result: str = "FAULT") -> None:
     """A row about what is in two splits that should share nothing."""
     report.none_of(what, sorted(set(first) & set(second)), result)  # type: ignore[arg-type]
 
