@@ -28,15 +28,12 @@ from datamodules.check.report import Report
 DATASETS = ("ade20k", "celebahq", "deepfashion", "market1501")
 
 
-def check(
-    name: str, root: Path, *, subset: bool = False, decode: bool = False, advance: Advance | None = None
-) -> Report:
+def check(name: str, root: Path, *, subset: bool = False, advance: Advance | None = None) -> Report:
     """Look at every file of a copy.
 
     Args:
         name: of `DATASETS`.
         subset: whether counts may differ from the published ones.
-        decode: whether every image is decoded, which finds damage in its middle too and takes ten times as long.
         advance: is told what is looked at, how many of how many files are done.
 
     Raises:
@@ -44,7 +41,7 @@ def check(
     """
     if name not in DATASETS:
         raise BadInput(f"copies of {name!r} cannot be checked, only of {', '.join(DATASETS)}.{nearest(name, DATASETS)}")
-    report = Report(root, subset=subset or is_replica(root), decode=decode, advance=advance or (lambda *_: None))
+    report = Report(root, subset=subset or is_replica(root), advance=advance or (lambda *_: None))
     importlib.import_module(f"{__name__}.{name}").check(root, report)
     return report
 

@@ -43,9 +43,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("name", help=", ".join(DATASETS))
     parser.add_argument("directory", type=Path, help="the dataset's folder")
     parser.add_argument("--subset", action="store_true", help="counts may differ from the published ones")
-    parser.add_argument(
-        "--decode", action="store_true", help="decode every image: finds damage in its middle, and is slow"
-    )
     parser.add_argument("--quiet", action="store_true", help="show only what is not as published")
     given = parser.parse_args(arguments)
     console = Console()
@@ -57,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         def advance(what: str, done: int, total: int) -> None:
             progress.update(task, description=_plain(what), completed=done, total=total)
 
-        report = check(given.name, given.directory, subset=given.subset, decode=given.decode, advance=advance)
+        report = check(given.name, given.directory, subset=given.subset, advance=advance)
     console.print(table(report, everything=not given.quiet))
     why = "a replica" if is_replica(given.directory) else "--subset" if given.subset else ""
     faults = len(report.faults)

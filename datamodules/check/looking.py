@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from datamodules.reading import Unreadable, read_labels, read_picture, scan
+from datamodules.reading import Unreadable, read_labels, scan
 
 if TYPE_CHECKING:
     from datamodules.check.report import Report
@@ -29,14 +29,7 @@ def sizes(report: Report, what: str, paths: Sequence[str]) -> np.ndarray:
         part = paths[start : start + PORTION]
         looked = scan(part)
         found[start : start + len(part)] = looked.sizes
-        faults = dict(looked.faults)
-        if report.decode:
-            whole = [place for place in range(len(part)) if place not in faults]
-            for place, error in zip(whole, _each([part[place] for place in whole], _damage), strict=True):
-                if error:
-                    faults[place] = error
-                    found[start + place] = 0
-        wrong += [f"{report.short(part[place])} {faults[place]}" for place in sorted(faults)]
+        wrong += [f"{report.short(part[place])} {looked.faults[place]}" for place in sorted(looked.faults)]
         report.advance(what, start + len(part), len(paths))
     report.none_of(f"{what} that cannot be read", wrong)
     return found
@@ -92,15 +85,6 @@ def _each(paths: Sequence[str], look: Callable[[str], T]) -> list[T]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with ThreadPoolExecutor(cores + 1) as pool:
         return list(pool.map(look, paths))
-
-
-def _damage(path: str) -> str | None:
-    """Why a picture cannot be decoded."""
-    try:
-        read_picture(path)
-    except Unreadable as error:
-        return error.reason
-    return None
 
 
 def _shape_and_largest(path: str) -> tuple[int, int, int] | str:

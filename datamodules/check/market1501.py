@@ -60,7 +60,8 @@ def _folder(report: Report, folder: Path, side: str, people: dict[str, set[str]]
     paths = [str(folder / name) for name in names]
     found = sizes(report, what, paths)
     odd_sizes(report, what, paths, found)
-    return {name: (int(size[0]), int(size[1])) for name, size in zip(names, found, strict=True)}
+    # Some copies have their extensions in capitals, and no list has.
+    return {name.lower(): (int(size[0]), int(size[1])) for name, size in zip(names, found, strict=True)}
 
 
 def _annotation(report: Report, path: Path | None, side: str, stored: dict[str, tuple[int, int]]) -> None:
@@ -72,6 +73,7 @@ def _annotation(report: Report, path: Path | None, side: str, stored: dict[str, 
     except BadInput as error:
         unparsed(report, path, error)
         return
+    names = [name.lower() for name in names]
     listed(report, path, names, stored)
     twice(report, path, names)
     # Junk and distractors are in no pair: the published file leaves them out or not.
@@ -99,7 +101,7 @@ def _pairs(report: Report, path: Path | None, side: str, stored: dict[str, tuple
         report.absent(f"market-pairs-{side}.csv", "pairs are made by the rule of the published ones")
         return
     lines = path.read_text(encoding="utf-8-sig").splitlines()[1:]
-    pairs = [[name.strip() for name in line.split(",")] for line in lines if line.strip()]
+    pairs = [[name.strip().lower() for name in line.split(",")] for line in lines if line.strip()]
     report.none_of(
         f"lines of {report.short(path)} that cannot be understood", [",".join(pair) for pair in pairs if len(pair) != 2]
     )

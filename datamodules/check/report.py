@@ -32,7 +32,6 @@ class Report:
     root: Path
     subset: bool
     """Whether counts may differ from the published ones."""
-    decode: bool
     advance: Advance
     rows: list[Row] = field(default_factory=list)
 

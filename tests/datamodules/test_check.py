@@ -172,16 +172,6 @@ def test_a_copy_that_is_no_replica_must_have_the_published_counts(market_copy):
     assert not check("market1501", market_copy, subset=True).faults
 
 
-def test_damage_in_the_middle_is_found_when_every_image_is_decoded(market_copy):
-    path = first(market_copy / "bounding_box_train", "*.jpg")
-    content = bytearray(path.read_bytes())
-    middle = content.index(b"\xff\xda") + 30
-    path.write_bytes(bytes(content[:middle]) + bytes(content[-2:]))
-    row = "images in bounding_box_train that cannot be read"
-    assert row not in {fault.what for fault in check("market1501", market_copy).faults}
-    assert row in {fault.what for fault in check("market1501", market_copy, decode=True).faults}
-
-
 def test_optional_files_that_are_not_there_are_notes(market_copy):
     shutil.rmtree(market_copy / "query")
     for path in market_copy.glob("*.csv"):
