@@ -335,23 +335,39 @@ class ADE20k(TranslationDataModule):
     def _retrieved(self, files: AdeFiles, split: Split, own: list[str], pool: list[str]) -> dict[str, tuple[str, str]]:
         """Image -> the training image whose classes cover the most similar shares of it."""
         log.info("%s: no list of exemplars, taking the training image whose label map is most alike", split)
+        part = "test" if split == "test" else "train"
+        sides = [(part, stem) for stem in own] + [("train", stem) for stem in pool]
+        number = {side: place for place, side in enumerate(dict.fromkeys(sides))}
+        names = {side: files.stems(side) for side in {part, "train"}}
+        table = Table(
+            root=str(self.root),
+            keys=column([relative(files.images / FOLDERS[p] / names[p][stem], self.root) for p, stem in sides]),
+            identity=np.array([number[side] for side in sides], np.int32),
+            domain=np.zeros(len(sides), np.int32),
+            structures=column([relative(files.label_map(p, stem), self.root) for p, stem in sides]),
+        )
+        queries, others = np.arange(len(own)), np.arange(len(own), len(sides))
+        best = self.exemplars_of(split, table, queries, others, lambda: self._most_alike(files, sides, len(own)))
+        found = [(stem, sides[row][1]) for stem, row in zip(own, best.tolist(), strict=True) if row >= 0]
+        return {stem: (exemplar, exemplar) for stem, exemplar in found}
+
+    def _most_alike(self, files: AdeFiles, sides: list[tuple[str, str]], own: int) -> np.ndarray:
+        """For each of the first `own` images the row of another image after them whose label map is most alike; -1 for
+        none."""
         purpose = "data.pairing=reference (without ade20k_ref.txt and ade20k_ref_test.txt)"
-        sides = []
-        for part, stems in (("test" if split == "test" else "train", own), ("train", pool)):
-            shares = self._label_shares(files, part, purpose)
-            place = {stem: row for row, stem in enumerate(files.stems(part))}
-            sides.append(torch.from_numpy(shares[[place[stem] for stem in stems]]))
-        mine, theirs = sides
-        place = {stem: row for row, stem in enumerate(pool)}
-        found: dict[str, tuple[str, str]] = {}
-        for start in range(0, len(own), 1024):
-            distance = torch.cdist(mine[start : start + 1024], theirs)
-            for row, stem in enumerate(own[start : start + 1024]):
-                if stem in place:
-                    distance[row, place[stem]] = torch.inf
-            if distance.shape[1] and (distance < torch.inf).any():
-                best = distance.argmin(1).tolist()
-                found |= {stem: (pool[b], pool[b]) for stem, b in zip(own[start : start + 1024], best, strict=True)}
+        shares = {part: self._label_shares(files, part, purpose) for part in dict(sides)}
+        rows = {part: {stem: row for row, stem in enumerate(files.stems(part))} for part in shares}
+        features = torch.from_numpy(np.stack([shares[part][rows[part][stem]] for part, stem in sides]))
+        place = {side: number for number, side in enumerate(sides[own:])}
+        found = np.full(own, -1, np.int32)
+        for start in range(0, own, 1024):
+            distance = torch.cdist(features[start : min(start + 1024, own)], features[own:])
+            for row, side in enumerate(sides[start : min(start + 1024, own)]):
+                if side in place:
+                    distance[row, place[side]] = torch.inf
+            if distance.shape[1]:
+                least, best = distance.min(1)
+                found[start : start + len(best)] = np.where(torch.isfinite(least), own + best.numpy(), -1)
         return found
 
     def _category_names(self) -> tuple[dict[str, str], list[str]]:

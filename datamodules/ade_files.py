@@ -62,7 +62,9 @@ class AdeFiles:
     def label_map(self, part: str, stem: str) -> Path:
         """Where the label map of an image should be."""
         folder = self.images if self.annotations is None else self.annotations
-        return folder / FOLDERS[part] / f"{stem}.png"
+        path = folder / FOLDERS[part] / f"{stem}.png"
+        capitals = path.with_suffix(".PNG")
+        return capitals if not path.exists() and capitals.exists() else path
 
     def text(self, name: str, lists: Path | None) -> Path | None:
         """A text file: in `lists`, in the dataset, in the root, or beside the dataset."""

@@ -418,7 +418,10 @@ class CelebAHQ(TranslationDataModule):
         if not own.all():
             # One and the same person for retrieval: then another one is an image that is not of the split.
             table = replace(table, identity=np.where(own, table.identity.min() - 1, table.identity))
-        found = exemplars(table, "labels" if table.masks else "picture", CLASSES)
+        rows = np.arange(len(table))
+        also = "" if table.masks is None else f"{table.masks.form} {sorted(table.masks.stamps.items())}"
+        kind: Annotation = "labels" if table.masks else "picture"
+        found = self.exemplars_of(split, table, rows, rows, lambda: exemplars(table, kind, CLASSES), also)
         chosen = own & (found >= 0)
         return Pairs(found[chosen], np.flatnonzero(chosen).astype(np.int32))
 

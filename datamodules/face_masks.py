@@ -97,7 +97,9 @@ class FaceMasks:
     def file(self, image: int) -> str:
         """The one file without which an image counts as not annotated, relative to the root."""
         if self.form == "parts":
-            return _part_path(image, "skin")
+            path = _part_path(image, "skin")
+            capitals = path.removesuffix(".png") + ".PNG"
+            return capitals if not (self.root / path).exists() and (self.root / capitals).exists() else path
         name = self.maps.get(image, f"{image:05d}.png" if self.form == "cocosnet" else f"{image}.png")
         return (self.folder / name).relative_to(self.root).as_posix()
 

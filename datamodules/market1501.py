@@ -163,8 +163,9 @@ class Market1501(TranslationDataModule):
                 "repository tengteng95/Pose-Transfer beside the images, or set data.structure=edges"
             )
         known, keypoints = read_keypoints(path)
-        place = {name: row for row, name in enumerate(known)}
-        rows = np.array([place.get(name, -1) for name in names], np.int64)
+        # Some copies have their extensions in capitals, and no list has.
+        place = {name.lower(): row for row, name in enumerate(known)}
+        rows = np.array([place.get(name.lower(), -1) for name in names], np.int64)
         if (rows < 0).any():
             log.warning("%s: %d of %d images of the %s split have no row", path, (rows < 0).sum(), len(names), split)
         found = keypoints[rows] if len(keypoints) else np.zeros((len(names), 18, 3), np.float32)
@@ -172,7 +173,7 @@ class Market1501(TranslationDataModule):
 
     def _read_pairs(self, path: Path, split: Split, table: Table) -> np.ndarray:
         """(N, 2) rows (source, target) of the listed pairs whose images are in the table."""
-        place = {table.key(row).rsplit("/", 1)[-1]: row for row in range(len(table))}
+        place = {table.key(row).rsplit("/", 1)[-1].lower(): row for row in range(len(table))}
         lines = path.read_text(encoding="utf-8-sig").splitlines()
         pairs = np.full((len(lines), 2), -1, np.int32)
         for number, line in enumerate(lines[1:], start=1):
@@ -181,7 +182,7 @@ class Market1501(TranslationDataModule):
                 if not line.strip():
                     continue
                 raise BadInput(f"{path}, line {number + 1}: two file names expected (from,to), found {line[:80]!r}")
-            pairs[number] = place.get(sides[0].strip(), -1), place.get(sides[1].strip(), -1)
+            pairs[number] = [place.get(side.strip().lower(), -1) for side in sides]
         known = np.all(pairs >= 0, axis=1)
         if split == "test" and not known[1:].all():
             log.warning("%s: %d pairs name images that are not there or cannot be read", path, (~known[1:]).sum())

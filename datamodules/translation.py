@@ -6,10 +6,10 @@ import logging
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import pytorch_lightning as pl
@@ -30,6 +30,9 @@ from datamodules.reading import scan
 from datamodules.structures.drawing import drawn
 from datamodules.table import Table
 from datamodules.transforms import Framing
+
+if TYPE_CHECKING:
+    from datamodules.retrieve import Finder
 
 log = logging.getLogger(__name__)
 
@@ -148,6 +151,8 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
         self.cache, self.cache_dir = cache, None if cache_dir is None else Path(cache_dir).expanduser()
         self.datasets: dict[Split, PairDataset | None] = {}
         """The splits that are set up; None for one without images."""
+        self.finder: Finder | None = None
+        """Finds exemplars anew and keeps them (`datamodules.retrieve`); None: those that are kept are used."""
         self.test_split: Split = "test"
         """The split that testing uses: evaluate.py may be asked for another one."""
 
@@ -293,6 +298,33 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
         raw = raw_batch(sources, structures, annotation, self._whole(), self.classes, self.placed_alone)
         return self._finished_files(raw)
 
+    def exemplars_of(
+        self,
+        split: Split,
+        table: Table,
+        queries: np.ndarray,
+        pool: np.ndarray,
+        by_annotation: Callable[[], np.ndarray],
+        also: str = "",
+    ) -> np.ndarray:
+        """(Q,) int32: for each query the row of its exemplar in the pool, -1 for none, where no list of the dataset says so.
+
+        Those that `datamodules.retrieve` found and kept, where it did so for these very files; otherwise `by_annotation`.
+
+        Args:
+            queries, pool: rows of the table; nothing is an exemplar of a row of its own identity.
+            also: what else the annotations depend on.
+        """
+        from datamodules import retrieval_index
+
+        if self.finder is not None:
+            return self.finder.find(split, self.root, table, queries, pool, by_annotation, also)
+        index = retrieval_index.read(self.root, retrieval_index.state(table, queries, pool, also), len(queries))
+        if index is None:
+            return by_annotation()
+        log.info("%s: exemplars by %s, from %s", split, index.made.get("features"), index.path)
+        return index.exemplars
+
     # How it is done.
 
     def _whole(self) -> Framing:
@@ -349,13 +381,22 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
         """The table without the rows whose files cannot be read."""
         faults: dict[int, str] = {}
         small = 0
+        sizes: list[np.ndarray] = []
         for files in table.files():
             looked = scan(files)
+            sizes.append(looked.sizes)
             faults |= {row: f"{files[row]} {why}" for row, why in looked.faults.items()}
             limits = [self.framing.load_height, self.framing.load_width]
             if self.preprocess in ("crop", "none"):
                 continue  # nothing is enlarged
             small = max(small, int(((looked.sizes < limits).any(1) & (looked.sizes > 0).all(1)).sum()))
+        if self.structure.annotation in ("labels", "parts") and len(sizes) == 2:
+            maps = table.files()[1]
+            for row in _misshapen(*sizes).tolist():
+                (h, w), (height, width) = sizes[1][row].tolist(), sizes[0][row].tolist()
+                faults[row] = (
+                    f"{maps[row]} is {h} x {w}, its picture {height} x {width} (height x width): it belongs to another one"
+                )
         if small:
             log.info(
                 "%s: %d of %d images are smaller than they are loaded and will be enlarged", split, small, len(table)
@@ -398,7 +439,10 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
             from datamodules.retrieval import exemplars
 
             few = table.select(rows)
-            found = exemplars(few, self.structure.annotation, self.classes)
+            everything = np.arange(len(few))
+            found = self.exemplars_of(
+                split, few, everything, everything, lambda: exemplars(few, self.structure.annotation, self.classes)
+            )
             return Pairs(rows[found[found >= 0]], rows[found >= 0])
         if self.structure_to_photo:
             # In training the photo is any other; elsewhere it is the one that the structure was drawn from.
@@ -464,6 +508,14 @@ def _of_one_size(items: list[Any]) -> list[Any]:
         for item in items
         if isinstance(item, BadInput) or all(item[side].shape == first[side].shape for side in ("source", "target"))
     ]
+
+
+def _misshapen(pictures: np.ndarray, maps: np.ndarray) -> np.ndarray:
+    """The rows whose label map has other proportions than its picture, given (N, 2) heights and widths; a smaller map with
+    the same ones, but for a pixel of rounding, is that of its picture."""
+    known = pictures.all(1) & maps.all(1)
+    across = np.abs(maps[:, 0].astype(np.int64) * pictures[:, 1] - maps[:, 1].astype(np.int64) * pictures[:, 0])
+    return np.flatnonzero(known & (across > np.maximum(pictures.max(1), maps.max(1))))
 
 
 def _signed(pixels: Tensor) -> Tensor:

@@ -116,7 +116,7 @@ def _explain_wrong_overrides(name: str, argv: Sequence[str]) -> None:
     except HydraException as error:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
-        sys.exit(f"Error: {_explained(error, name, arguments.overrides)}")
+        sys.exit(f"Error: {explained(error, name, arguments.overrides)}")
 
 
 def _first_job(overrides: Sequence[str]) -> list[str]:
@@ -133,7 +133,7 @@ def _first_job(overrides: Sequence[str]) -> list[str]:
     return first
 
 
-def _explained(error: HydraException, name: str, overrides: Sequence[str]) -> str:
+def explained(error: HydraException, name: str, overrides: Sequence[str]) -> str:
     """One sentence for an error of composition, with the nearest right name."""
     text = str(error)
     if missing := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
