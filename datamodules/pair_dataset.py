@@ -102,7 +102,9 @@ class PairDataset(Dataset):
                 silhouette, background = (self.table.trimmed(stored[name]) for name in ("silhouette", "background"))
         except FileNotFoundError as error:
             raise BadInput(f"{path} does not exist: data.truth=true needs a replica, which alone knows it") from error
-        return {
+        known = {
             f"{side}_silhouette": self.framing.labels(silhouette)[None],
             f"{side}_background": self.framing.picture(background),
         }
+        joints = self.table.framed_annotation(row, "keypoints", self.framing, silhouette, self.classes)
+        return known if joints is None else {**known, f"{side}_joints": joints}
