@@ -222,7 +222,7 @@ class CelebAHQ(TranslationDataModule):
             return super().batch_from_files(sources, structures)
         from datamodules.user_files import raw_batch
 
-        raw = raw_batch(sources, structures, "labels", self._whole(), CLASSES, self.stored_size)
+        raw = raw_batch(sources, structures, "labels", self._whole(), CLASSES, self.stored_size, self.proportions)
         return self.finished(self._with_parts(raw))
 
     # What the dataset knows.

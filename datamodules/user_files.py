@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from datamodules.bad_input import BadInput
@@ -29,6 +31,7 @@ def raw_batch(
     framing: Framing,
     classes: int,
     stored_size: tuple[int, int] | None,
+    proportions: tuple[int, int] | None = None,
 ) -> RawBatch:
     """Read pairs of files; see `TranslationDataModule.batch_from_files`.
 
@@ -37,8 +40,9 @@ def raw_batch(
         framing: how every picture is framed.
         classes: of label maps.
         stored_size: height and width of the dataset's pictures, which keypoints without a picture refer to.
+        proportions: height and width that pictures are padded to the ratio of, see `padding`.
     """
-    reader = _Reader(kind, framing, classes, stored_size)
+    reader = _Reader(kind, framing, classes, stored_size, proportions)
     items = []
     for source, structure in zip(sources, structures, strict=True):
         if source is None and structure is None:
@@ -61,16 +65,79 @@ def raw_batch(
     return raw
 
 
+class Padding(NamedTuple):
+    """Pixels that are added around a picture."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    def around(self, stored: np.ndarray) -> np.ndarray:
+        """A picture (h, w, ...) or a label map, continued by its border pixels."""
+        if not any(self):
+            return stored
+        return np.pad(stored, [self[:2], self[2:], *[(0, 0)] * (stored.ndim - 2)], mode="edge")
+
+
+SIMILAR = 0.02
+"""Pictures whose ratio differs by less are stretched: nobody sees it, and no border pixels are made up."""
+
+
+def padding(height: int, width: int, proportions: tuple[int, int] | None) -> Padding:
+    """What a picture is continued by, evenly on both sides, to have the ratio of the pictures that a dataset consists of.
+
+    Where these have no ratio in common (None), training stretched them, and a user's picture is stretched as well.
+    """
+    if proportions is None:
+        return Padding(0, 0, 0, 0)
+    ratio = proportions[0] / proportions[1]
+    if abs(height / width / ratio - 1) < SIMILAR:
+        return Padding(0, 0, 0, 0)
+    down, across = max(0, round(width * ratio) - height), max(0, round(height / ratio) - width)
+    return Padding(down // 2, down - down // 2, across // 2, across - across // 2)
+
+
+def size_shown(
+    path: Path, kind: Annotation, framing: Framing, classes: int, stored_size: tuple[int, int] | None
+) -> tuple[int, int]:
+    """Height and width of the picture that a file of a structure (or a source) shows, as `raw_batch` reads it."""
+    if path.suffix.lower() in EXTENSIONS:
+        height, width, _ = read_picture(str(path)).shape
+        return height, width
+    return _Reader(kind, framing, classes, stored_size, None).frame(path, read_pose(path))
+
+
+def as_given(image: Tensor, size: tuple[int, int], proportions: tuple[int, int] | None) -> Tensor:
+    """A translated image (3, H, W) at the size of the picture whose structure it follows: enlarged, its padding cut off."""
+    height, width = size
+    around = padding(height, width, proportions)
+    whole = [height + around.top + around.bottom, width + around.left + around.right]
+    if list(image.shape[1:]) == whole:
+        return image
+    resized = F.interpolate(image[None], whole, mode="bicubic", antialias=True)[0]
+    return resized[:, around.top : around.top + height, around.left : around.left + width]
+
+
 class _Reader:
-    def __init__(self, kind: Annotation, framing: Framing, classes: int, stored_size: tuple[int, int] | None) -> None:
+    def __init__(
+        self,
+        kind: Annotation,
+        framing: Framing,
+        classes: int,
+        stored_size: tuple[int, int] | None,
+        proportions: tuple[int, int] | None,
+    ) -> None:
         self.kind, self.framing, self.classes, self.stored_size = kind, framing, classes, stored_size
+        self.proportions = proportions
 
     def shown(self, path: Path | None) -> Tensor:
         """The picture that a file shows: an image; a label map in its colours; grey for keypoints."""
         if path is None or path.suffix.lower() not in EXTENSIONS:
             return torch.full((3, self.framing.height, self.framing.width), 127, dtype=torch.uint8)
         labels = self._label_map(path)
-        return self.framing.picture(read_picture(str(path)) if labels is None else palette(self.classes)[labels])
+        shown = read_picture(str(path)) if labels is None else palette(self.classes)[labels]
+        return self.framing.picture(self._padded(shown))
 
     def annotation(self, path: Path | None, needed: bool) -> Tensor:
         """What the structure of a file is drawn from.
@@ -85,13 +152,22 @@ class _Reader:
             labels = self._label_map(path)
             if labels is None and needed:
                 read_labels(str(path))  # says why not
-            return self.framing.labels(np.full((1, 1), NOTHING, np.uint8) if labels is None else labels)
+            return self.framing.labels(np.full((1, 1), NOTHING, np.uint8) if labels is None else self._padded(labels))
         pose = self._pose(path, needed)
-        points = np.zeros((len(JOINTS), 3), np.float32) if pose is None else pose.keypoints
-        size = (self.framing.height, self.framing.width) if pose is None else self._frame(path, pose)
-        annotation = self.framing.annotation(points, self.kind, size)
+        if pose is None:
+            points = np.zeros((len(JOINTS), 3), np.float32)
+            annotation = self.framing.annotation(points, self.kind, (self.framing.height, self.framing.width))
+        else:
+            height, width = self.frame(path, pose)
+            around = padding(height, width, self.proportions)
+            points = pose.keypoints + np.array([around.left, around.top, 0], np.float32)
+            size = (height + around.top + around.bottom, width + around.left + around.right)
+            annotation = self.framing.annotation(points, self.kind, size)
         assert annotation is not None
         return annotation
+
+    def _padded(self, stored: np.ndarray) -> np.ndarray:
+        return padding(*stored.shape[:2], self.proportions).around(stored)
 
     def _label_map(self, path: Path) -> np.ndarray | None:
         """The class indices of a file, or None where it is a photograph."""
@@ -121,7 +197,7 @@ class _Reader:
             f"{path}: its pose is not known; put {path.stem}.json (OpenPose or COCO) beside it, or give such a file itself"
         )
 
-    def _frame(self, path: Path, pose: Pose) -> tuple[int, int]:
+    def frame(self, path: Path, pose: Pose) -> tuple[int, int]:
         """Height and width of the picture that keypoints refer to."""
         size = pose.size
         stem = path.stem.removesuffix("_keypoints").removesuffix("_candidate").removesuffix("_subset")
