@@ -39,7 +39,8 @@ class Batch(Mapping[str, Any]):
     """What only a replica knows, for measuring; empty for a real dataset. Names in use:
 
     `target_silhouette`, `source_silhouette` (B, 1, H, W) in {0, 1}: where the person is;
-    `target_background`, `source_background` (B, 3, H, W) in [-1, 1]: the same picture without the person.
+    `target_background`, `source_background` (B, 3, H, W) in [-1, 1]: the same picture without the person;
+    `target_joints`, `source_joints` (B, K, 3): x, y in pixels and whether the joint is visible, where there are poses.
     """
 
     def __getitem__(self, name: str) -> Any:

@@ -244,7 +244,7 @@ class CelebAHQ(TranslationDataModule):
             return super().batch_from_files(sources, structures)
         from datamodules.user_files import raw_batch
 
-        raw = raw_batch(sources, structures, "labels", self._whole(), CLASSES, self.placed_alone)
+        raw = raw_batch(sources, structures, "labels", self._whole(), CLASSES, self.placed_alone, self.proportions)
         return self._finished_files(self._with_parts(raw))
 
     # What the dataset knows.

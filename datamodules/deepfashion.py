@@ -181,6 +181,11 @@ class DeepFashion(TranslationDataModule):
             cut=all_images.square and self.borders == "cut",
         )
 
+    @property
+    def proportions(self) -> tuple[int, int]:
+        """Those of a photograph without its borders, or with them where they are kept."""
+        return (HEIGHT, WIDTH + 2 * BORDER) if self.borders == "keep" else (HEIGHT, WIDTH)
+
     def usable_rows(self, table: Table) -> np.ndarray:
         """The images of the split itself with `min_joints` joints."""
         assert isinstance(table, FashionTable)

@@ -124,10 +124,12 @@ class PairDataset(Dataset):
         except FileNotFoundError as error:
             raise BadInput(f"{path} does not exist: data.truth=true needs a replica, which alone knows it") from error
         framing = self.framing.fitted(silhouette.shape[:2], self.table.key(row))
-        return {
+        known = {
             f"{side}_silhouette": framing.labels(silhouette)[None],
             f"{side}_background": framing.picture(background),
         }
+        joints = self.table.framed_annotation(row, "keypoints", framing, silhouette, self.classes)
+        return known if joints is None else {**known, f"{side}_joints": joints}
 
 
 def _made_or_reason(

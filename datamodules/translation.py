@@ -279,7 +279,9 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
         return self.finished(raw)
 
     def batch_from_files(self, sources: Sequence[Path | None], structures: Sequence[Path | None]) -> Batch:
-        """A batch of a user's own files, resized to the batch's size; nothing of the dataset is needed. On the CPU.
+        """A batch of a user's own files, nothing of the dataset is needed. On the CPU.
+
+        Pictures are continued by their border pixels to the dataset's `proportions`, then resized to the batch's size.
 
         Args:
             sources: images, the appearances; None: the picture that shows the structure.
@@ -295,7 +297,9 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
         from datamodules.user_files import raw_batch
 
         annotation = self.structure.annotation
-        raw = raw_batch(sources, structures, annotation, self._whole(), self.classes, self.placed_alone)
+        raw = raw_batch(
+            sources, structures, annotation, self._whole(), self.classes, self.placed_alone, self.proportions
+        )
         return self._finished_files(raw)
 
     def exemplars_of(
@@ -324,6 +328,21 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
             return by_annotation()
         log.info("%s: exemplars by %s, from %s", split, index.made.get("features"), index.path)
         return index.exemplars
+
+    @property
+    def proportions(self) -> tuple[int, int] | None:
+        """Height and width to whose ratio a user's pictures are padded; None: they are stretched, as in training."""
+        return self.stored_size if self.preprocess is None else None
+
+    def as_given(self, image: Tensor, path: Path) -> Tensor:
+        """A translated image (3, H, W) of `batch_from_files` at the size and ratio of the picture of a user's file: that of its
+        structure, or of its source where it has none. Images of another size than the batch's (strips) stay as they are."""
+        from datamodules.user_files import as_given, size_shown
+
+        if self.preprocess is not None or image.shape[1:] != (self.framing.height, self.framing.width):
+            return image
+        size = size_shown(path, self.structure.annotation, self._whole(), self.classes, self.placed_alone)
+        return as_given(image, size, self.proportions).clamp(-1, 1)
 
     # How it is done.
 

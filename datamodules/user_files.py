@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from datamodules.bad_input import BadInput
@@ -34,6 +36,7 @@ def raw_batch(
     framing: Framing,
     classes: int,
     place: PlacedAlone,
+    proportions: tuple[int, int] | None = None,
 ) -> RawBatch:
     """Read pairs of files; see `TranslationDataModule.batch_from_files`.
 
@@ -42,8 +45,9 @@ def raw_batch(
         framing: how every picture is framed.
         classes: of label maps.
         place: what keypoints refer to that come without a picture or a size (`TranslationDataModule.placed_alone`).
+        proportions: height and width that pictures are padded to the ratio of, see `padding`.
     """
-    reader = _Reader(kind, framing, classes, place)
+    reader = _Reader(kind, framing, classes, place, proportions)
     items = []
     for source, structure in zip(sources, structures, strict=True):
         if source is None and structure is None:
@@ -69,9 +73,69 @@ def raw_batch(
     return raw
 
 
+class Padding(NamedTuple):
+    """Pixels that are added around a picture."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    def around(self, stored: np.ndarray) -> np.ndarray:
+        """A picture (h, w, ...) or a label map, continued by its border pixels."""
+        if not any(self):
+            return stored
+        return np.pad(stored, [self[:2], self[2:], *[(0, 0)] * (stored.ndim - 2)], mode="edge")
+
+
+SIMILAR = 0.02
+"""Pictures whose ratio differs by less are stretched: nobody sees it, and no border pixels are made up."""
+
+
+def padding(height: int, width: int, proportions: tuple[int, int] | None) -> Padding:
+    """What a picture is continued by, evenly on both sides, to have the ratio of the pictures that a dataset consists of.
+
+    Where these have no ratio in common (None), training stretched them, and a user's picture is stretched as well.
+    """
+    if proportions is None:
+        return Padding(0, 0, 0, 0)
+    ratio = proportions[0] / proportions[1]
+    if abs(height / width / ratio - 1) < SIMILAR:
+        return Padding(0, 0, 0, 0)
+    down, across = max(0, round(width * ratio) - height), max(0, round(height / ratio) - width)
+    return Padding(down // 2, down - down // 2, across // 2, across - across // 2)
+
+
+def size_shown(path: Path, kind: Annotation, framing: Framing, classes: int, place: PlacedAlone) -> tuple[int, int]:
+    """Height and width of the picture that a file of a structure (or a source) shows, as `raw_batch` reads it."""
+    if path.suffix.lower() in EXTENSIONS:
+        height, width, _ = read_picture(str(path)).shape
+        return height, width
+    return _Reader(kind, framing, classes, place, None).placed(path, read_pose(path))[1]
+
+
+def as_given(image: Tensor, size: tuple[int, int], proportions: tuple[int, int] | None) -> Tensor:
+    """A translated image (3, H, W) at the size of the picture whose structure it follows: enlarged, its padding cut off."""
+    height, width = size
+    around = padding(height, width, proportions)
+    whole = [height + around.top + around.bottom, width + around.left + around.right]
+    if list(image.shape[1:]) == whole:
+        return image
+    resized = F.interpolate(image[None], whole, mode="bicubic", antialias=True)[0]
+    return resized[:, around.top : around.top + height, around.left : around.left + width]
+
+
 class _Reader:
-    def __init__(self, kind: Annotation, framing: Framing, classes: int, place: PlacedAlone) -> None:
+    def __init__(
+        self,
+        kind: Annotation,
+        framing: Framing,
+        classes: int,
+        place: PlacedAlone,
+        proportions: tuple[int, int] | None,
+    ) -> None:
         self.kind, self.framing, self.classes, self.place = kind, framing, classes, place
+        self.proportions = proportions
 
     def side(self, path: Path, needed: bool) -> tuple[Tensor, Tensor]:
         """The picture that a file shows (an image; a label map in its colours; grey for keypoints), and what its structure
@@ -93,15 +157,24 @@ class _Reader:
         if pixels is None:
             picture = torch.full((3, framing.height, framing.width), 127, dtype=torch.uint8)
         else:
-            picture = framing.picture(pixels)
+            picture = framing.picture(self._padded(pixels))
         if self.kind == "picture":
             return picture, picture
         if self.kind == "labels":
-            return picture, framing.labels(np.full((1, 1), NOTHING, np.uint8) if labels is None else labels)
-        points = np.zeros((len(JOINTS), 3), np.float32) if pose is None else pose[0]
+            return picture, framing.labels(
+                np.full((1, 1), NOTHING, np.uint8) if labels is None else self._padded(labels)
+            )
+        points = np.zeros((len(JOINTS), 3), np.float32)
+        if pose is not None:
+            around = padding(*size, self.proportions)
+            points = pose[0] + np.array([around.left, around.top, 0], np.float32)
+            size = (size[0] + around.top + around.bottom, size[1] + around.left + around.right)
         annotation = framing.annotation(points, self.kind, size)
         assert annotation is not None
         return picture, annotation
+
+    def _padded(self, stored: np.ndarray) -> np.ndarray:
+        return padding(*stored.shape[:2], self.proportions).around(stored)
 
     def _label_map(self, path: Path) -> np.ndarray | None:
         """The class indices of a file, or None where it is a photograph."""
@@ -116,7 +189,7 @@ class _Reader:
     def _pose(self, path: Path, needed: bool) -> tuple[np.ndarray, tuple[int, int]] | None:
         """The keypoints (18, 3) of a file, and the height and width of the picture that they refer to."""
         pose = self._read(path, needed)
-        return None if pose is None else self._placed(path, pose)
+        return None if pose is None else self.placed(path, pose)
 
     def _read(self, path: Path, needed: bool) -> Pose | None:
         """The pose in a file of keypoints, or of an image whose keypoints lie beside it."""
@@ -136,7 +209,7 @@ class _Reader:
             f"{path}: its pose is not known; put {path.stem}.json (OpenPose or COCO) beside it, or give such a file itself"
         )
 
-    def _placed(self, path: Path, pose: Pose) -> tuple[np.ndarray, tuple[int, int]]:
+    def placed(self, path: Path, pose: Pose) -> tuple[np.ndarray, tuple[int, int]]:
         """Keypoints and the size of their picture: what the file says, or the picture itself, or the dataset's pictures."""
         size, points = pose.size, pose.keypoints
         stem = path.stem.removesuffix("_keypoints").removesuffix("_candidate").removesuffix("_subset")

@@ -63,5 +63,9 @@ class TranslateConfig:
     seed: int
     device: str
     overwrite: bool
+    all_pairs: bool
+    """Every source with every structure, and a grid of them."""
+    original_size: bool
+    """Whether images are brought back to the size of the picture that shows their structure."""
     model: Section | None = None
     data: Section | None = None

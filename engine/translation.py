@@ -8,15 +8,20 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from rich.progress import track
-from torchvision.utils import save_image
+from torchvision.io import read_image
+from torchvision.utils import make_grid, save_image
 
 from datamodules.bad_input import BadInput
 from engine.applying import rebuild
+from lightning_modules.blocks.picture import structure_picture
 from lightning_modules.translator import Translator, keyed_randomness
 
 log = logging.getLogger(__name__)
 
+GRID = "grid.png"
+"""All pairs in one picture."""
 IGNORED = {"thumbs.db", "desktop.ini"}
 COMPANION = "_subset.txt"
 """The second of the two files that hold one OpenPose detection: it is read with the first."""
@@ -32,9 +37,9 @@ def main(config: dict[str, Any], output: pathlib.Path) -> float | None:
     for side, files in (("source", sources), ("structure", structures)):
         if side in translator.reads and not files:
             raise BadInput(f"{side}=FILE_OR_DIR is needed: {type(translator).__name__} makes its images from it")
-    pairs = paired(sources, structures)
+    pairs = all_pairs(sources, structures) if config["all_pairs"] else paired(sources, structures)
     targets = [out / f"{name}.png" for name in output_names(pairs)]
-    existing = [target for target in targets if target.exists()]
+    existing = [target for target in [*targets, *[out / GRID] * config["all_pairs"]] if target.exists()]
     if existing and not config["overwrite"]:
         raise BadInput(f"{existing[0]} exists already; choose another folder with out=... or say overwrite=true")
     out.mkdir(parents=True, exist_ok=True)
@@ -44,8 +49,10 @@ def main(config: dict[str, Any], output: pathlib.Path) -> float | None:
     for start in track(starts, description=f"Translating {len(pairs)} images", disable=len(starts) < 2):
         chunk = slice(start, start + config["batch_size"])
         images = _translated(translator, data, pairs[chunk], device, config["options"], config["seed"], start)
-        for image, target in zip(images, targets[chunk], strict=True):
-            _save_whole(image, target)
+        for image, pair, target in zip(images, pairs[chunk], targets[chunk], strict=True):
+            _save_whole(data.as_given(image, pair[1] or pair[0]) if config["original_size"] else image, target)
+    if config["all_pairs"]:
+        save_combinations(sources, structures, targets, data, out / GRID)
     log.info("%d translated images are in %s", len(targets), out)
     return None
 
@@ -75,6 +82,41 @@ def paired(sources: Sequence[pathlib.Path], structures: Sequence[pathlib.Path]) 
     if len(by_stem) == len(structures) and {source.stem for source in sources} == by_stem.keys():
         return [(source, by_stem[source.stem]) for source in sources]
     return list(zip(sources, structures, strict=True))
+
+
+def all_pairs(sources: Sequence[pathlib.Path], structures: Sequence[pathlib.Path]) -> list[Pair]:
+    """Every source with every structure, all structures of the first source first.
+
+    Raises:
+        BadInput: one side is missing.
+    """
+    if not sources or not structures:
+        raise BadInput("all_pairs=true combines sources with structures: give both source=... and structure=...")
+    return [(source, structure) for source in sources for structure in structures]
+
+
+def save_combinations(
+    sources: Sequence[pathlib.Path],
+    structures: Sequence[pathlib.Path],
+    targets: Sequence[pathlib.Path],
+    data: Any,
+    file: pathlib.Path,
+) -> None:
+    """One picture of all pairs: sources in the first column, structures in the first row, translations where they meet."""
+    shown = data.batch_from_files([None] * len(structures), list(structures)).target_structure
+    height, width = shown.shape[2:]
+    appearances = data.batch_from_files(list(sources), [structures[0]] * len(sources)).source
+    translations = [_thumbnail(target, height, width) for target in targets]
+    cells = [torch.ones(3, height, width), *structure_picture(shown)]
+    for row, appearance in enumerate(appearances):
+        cells += [appearance, *translations[row * len(structures) : (row + 1) * len(structures)]]
+    picture = make_grid(cells, nrow=len(structures) + 1, padding=2, pad_value=1.0)
+    _save_whole(picture, file)
+
+
+def _thumbnail(file: pathlib.Path, height: int, width: int) -> torch.Tensor:
+    pixels = read_image(str(file)).float()[None] / 127.5 - 1
+    return F.interpolate(pixels, (height, width), mode="bicubic", antialias=True)[0].clamp(-1, 1)
 
 
 def output_names(pairs: Sequence[Pair]) -> list[str]:

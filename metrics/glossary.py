@@ -41,13 +41,20 @@ MEANING: dict[str, tuple[str, Better]] = {
         "overlap of what is not background with the target's true silhouette; of the targets themselves, it is below 1 where clothes look like the background (replicas only)",
         "higher",
     ),
+    "joint_colours": (
+        "share of the target's visible joints around which the image shows the target's colour (within 0.2 in RGB, mean of a small window inside the true silhouette; replicas only)",
+        "higher",
+    ),
 }
 """Name of a measure -> (its meaning in one line, which direction is better)."""
 
 COPY_SOURCE = "copy_source"
 """How the baseline that returns the source image is called in logged names: `test/copy_source/ssim`."""
 
-PER_IMAGE = ("psnr", "ssim", "ssim_pose", "ssim_pidm", "ssim_gfla", "l1", "lpips", "psnr_silhouette", "silhouette_iou")
+PER_IMAGE = (
+    *("psnr", "ssim", "ssim_pose", "ssim_pidm", "ssim_gfla", "l1", "lpips"),
+    *("psnr_silhouette", "silhouette_iou", "joint_colours"),
+)
 """The measures that have one value per image; the others have one value per set of images."""
 
 

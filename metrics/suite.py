@@ -14,7 +14,7 @@ from torch import Tensor
 
 from datamodules.bad_input import BadInput, nearest
 from datamodules.batch import Batch
-from metrics import image_quality, silhouette, swd, weights
+from metrics import image_quality, joints, silhouette, swd, weights
 from metrics.glossary import MEANING
 from metrics.image_quality import quantise
 from metrics.inception import Convention, InceptionFeatures, load_inception, weights_of
@@ -112,6 +112,9 @@ class Suite:
             values["lpips"] = self.lpips(_clean(images), _clean(batch.target))
         if "psnr_silhouette" in self.names and "target_silhouette" in batch.truth:
             values["psnr_silhouette"] = image_quality.psnr(generated, target, batch.truth["target_silhouette"])
+        if "joint_colours" in self.names and {"target_silhouette", "target_joints"} <= batch.truth.keys():
+            truth = batch.truth["target_joints"], batch.truth["target_silhouette"]
+            values["joint_colours"] = joints.joint_colours(generated, target, *truth)
         unpaired = ~batch.paired
         return {name: value.masked_fill(unpaired.to(value.device), float("nan")) for name, value in values.items()}
 

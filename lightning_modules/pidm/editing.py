@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
@@ -60,22 +61,27 @@ def mask_for(mask: str | Path | Tensor, height: int, width: int) -> Tensor:
 
     Args:
         mask: an image file (white inside) or a tensor (H, W), (1, H, W) or (B, 1, H, W) in [0, 1]. What lies between is
-            thresholded at one half, with a warning.
+            thresholded at one half, with a warning; a mask of another size is resized, with a warning.
 
     Raises:
-        BadInput: it cannot be read, is of another size, or inside of it there is nothing.
+        BadInput: it cannot be read, or inside of it there is nothing.
     """
     given = _read_mask(mask) if isinstance(mask, str | Path) else mask
     where = f"mask {mask}" if isinstance(mask, str | Path) else "the mask"
     if not isinstance(given, Tensor) or given.ndim not in (2, 3, 4):
         raise BadInput(f"{where} must be an image file or a tensor (H, W) or (B, 1, H, W)")
     shaped = given.float().view(-1, 1, *given.shape[-2:])
-    if shaped.shape[2:] != (height, width):
-        raise BadInput(
-            f"{where} is {shaped.shape[2]}x{shaped.shape[3]}, but the images are {height}x{width} (height x width): resize it"
-        )
     if not bool(((shaped >= 0) & (shaped <= 1)).all()):
         raise BadInput(f"{where} has values outside of [0, 1]; 1 is where the image is made anew")
+    if shaped.shape[2:] != (height, width):
+        log.warning(
+            "%s is %d x %d, but the images are %d x %d (height x width): it is resized",
+            *(where[0].upper() + where[1:], *shaped.shape[2:], height, width),
+        )
+        binary = bool(((shaped == 0) | (shaped == 1)).all())
+        shaped = F.interpolate(shaped, (height, width), mode="bilinear", antialias=True)
+        if binary:  # between its pixels only
+            shaped = (shaped >= 0.5).float()
     if not bool(((shaped == 0) | (shaped == 1)).all()):
         log.warning("%s is not binary; it is thresholded at one half", where[0].upper() + where[1:])
     binary = (shaped >= 0.5).float()

@@ -86,6 +86,7 @@ def items(first: int, count: int, height: int = 32, width: int = 16) -> Batch:
             "target_silhouette": target_silhouette,
             "source_background": background,
             "target_background": background,
+            "target_joints": torch.tensor([[8.0, 12.0, 1.0], [2.0, 2.0, 0.0]]).expand(count, 2, 3),
         },
     )
 

@@ -18,7 +18,7 @@ from metrics.image_quality import quantise
 from metrics.suite import Suite
 
 Make = Callable[..., Any]
-ALL = ["psnr", "ssim", "ssim_pose", "ssim_pidm", "l1", "swd", "psnr_silhouette", "silhouette_iou"]
+ALL = ["psnr", "ssim", "ssim_pose", "ssim_pidm", "l1", "swd", "psnr_silhouette", "silhouette_iou", "joint_colours"]
 
 
 @pytest.fixture

@@ -113,6 +113,10 @@ def test_in_every_preparation_the_skeleton_lies_on_the_person(fashion, changes, 
     limbs = batch.target_structure[:, 3:].min(1).values < 1 / 255
     inside = limbs & (batch.truth["target_silhouette"][:, 0] > 0)
     assert inside.sum() > 0.9 * limbs.sum()
+    x, y, visible = batch.truth["target_joints"].unbind(-1)
+    column, row = x.long().clamp(0, size[1] - 1), y.long().clamp(0, size[0] - 1)
+    on_the_person = batch.truth["target_silhouette"][torch.arange(2)[:, None], 0, row, column] > 0
+    assert on_the_person[visible > 0].float().mean() > 0.8
 
 
 def test_borders_are_cut_or_kept_and_high_and_low_resolution_show_the_same(fashion):

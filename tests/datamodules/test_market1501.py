@@ -236,13 +236,17 @@ def test_a_camera_without_images_is_named(market):
 def test_truth_comes_with_the_batches_that_are_measured(market, market_copy, market_root):
     batch = first_batch(market(truth=True, height=64, width=32), "test")
     assert sorted(batch.truth) == sorted(
-        f"{side}_{what}" for side in ("source", "target") for what in ("silhouette", "background")
+        f"{side}_{what}" for side in ("source", "target") for what in ("silhouette", "background", "joints")
     )
     silhouette, background = batch.truth["target_silhouette"], batch.truth["target_background"]
     assert silhouette.shape == (4, 1, 64, 32)
     assert set(silhouette.unique().tolist()) == {0.0, 1.0}
     difference = (batch.target - background).abs().mean(1, keepdim=True)
     assert difference[silhouette == 1].mean() > 3 * difference[silhouette == 0].mean()
+    x, y, visible = batch.truth["target_joints"].unbind(-1)
+    column, row = x.long().clamp(0, 31), y.long().clamp(0, 63)
+    on_the_person = silhouette[torch.arange(4)[:, None], 0, row, column] > 0
+    assert on_the_person[visible > 0].float().mean() > 0.8
     assert first_batch(market(truth=True)).truth == {}
     with pytest.raises(BadInput, match=r"data\.truth=true needs a replica"):
         first_batch(market(truth=True, root=str(market_copy)), "test")

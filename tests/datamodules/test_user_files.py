@@ -40,7 +40,8 @@ def test_keypoints_refer_to_the_picture_beside_them(market, tmp_path):
     openpose(tmp_path / "pose_keypoints.json", x=128, y=64)
     for structure in (tmp_path / "pose_keypoints.json", tmp_path / "pose.png"):
         batch = market(root="nowhere").batch_from_files([paint(tmp_path / "me.png")], [structure])
-        assert batch.target_structure[0, 0, 32, 32] == 1
+        # The square picture is continued above and below to be twice as high as wide, like those of the dataset.
+        assert batch.target_structure[0, 0, (128 + 64) // 4, 32] == 1
 
 
 def test_keypoints_refer_to_the_size_that_their_file_says(market, tmp_path):
@@ -48,7 +49,28 @@ def test_keypoints_refer_to_the_size_that_their_file_says(market, tmp_path):
     images = [{"id": 0, "file_name": "elsewhere.jpg", "height": 256, "width": 256}]
     (tmp_path / "pose.json").write_text(json.dumps({"images": images, "annotations": [keypoints]}))
     batch = market(root="nowhere").batch_from_files([None], [tmp_path / "pose.json"])
-    assert batch.target_structure[0, 0, 32, 32] == 1
+    assert batch.target_structure[0, 0, (128 + 64) // 4, 32] == 1
+
+
+def test_a_picture_of_other_proportions_is_padded_and_its_translation_comes_back_as_it_was(market, tmp_path):
+    for size in ((100, 90), (41, 200), (128, 64), (128, 63)):
+        photo = paint(tmp_path / f"{size[0]}.png", size=size)
+        data = market(root="nowhere", height=256, width=128)
+        batch = data.batch_from_files([photo], [openpose(tmp_path / "pose.json", 20, 30)])
+        back = data.as_given(batch.source[0], photo)
+        assert back.shape == (3, *size)
+        original = torch.from_numpy(np.array(Image.open(photo))).permute(2, 0, 1) / 127.5 - 1
+        assert (back - original).abs().mean() < 0.05
+
+
+def test_a_translation_has_the_size_of_the_picture_that_keypoints_refer_to(market, tmp_path):
+    data = market(root="nowhere", height=64, width=32)
+    image = torch.zeros(3, 64, 32)
+    pose = openpose(tmp_path / "pose.json", 20, 30)
+    assert data.as_given(image, pose).shape == (3, 128, 64)
+    paint(tmp_path / "pose.png", size=(300, 310))
+    assert data.as_given(image, pose).shape == (3, 300, 310)
+    assert data.as_given(torch.zeros(3, 64, 7 * 32), pose).shape == (3, 64, 7 * 32), "a strip of images stays a strip"
 
 
 def test_an_image_of_the_dataset_brings_its_pose_along(market, market_root):
