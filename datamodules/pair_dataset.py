@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -99,10 +100,14 @@ class PairDataset(Dataset):
         path = (Path(self.table.root) / "truth" / self.table.key(row)).with_suffix(".npz")
         try:
             with np.load(path) as stored:
-                silhouette, background = (self.table.trimmed(stored[name]) for name in ("silhouette", "background"))
+                silhouette, background, part, place = (
+                    self.table.trimmed(stored[name]) for name in ("silhouette", "background", "part", "uv")
+                )
         except FileNotFoundError as error:
             raise BadInput(f"{path} does not exist: data.truth=true needs a replica, which alone knows it") from error
         return {
             f"{side}_silhouette": self.framing.labels(silhouette)[None],
             f"{side}_background": self.framing.picture(background),
+            f"{side}_part": self.framing.labels(part)[None],
+            f"{side}_place": torch.stack([self.framing.labels(place[..., axis].astype(np.float32)) for axis in (0, 1)]),
         }

@@ -29,7 +29,7 @@ class RawBatch:
     source_key: list[str]
     target_key: list[str]
     truth: Mapping[str, Tensor] = field(default_factory=dict)
-    """Names as in `Batch.truth`: silhouettes (B, 1, H, W) and backgrounds (B, 3, H, W), uint8."""
+    """Names as in `Batch.truth`: silhouettes and parts (B, 1, H, W), backgrounds (B, 3, H, W), uint8; places float32."""
 
     @classmethod
     def collated(cls, items: Sequence[Mapping[str, Any] | BadInput]) -> RawBatch | BadInput:

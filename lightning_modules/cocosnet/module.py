@@ -46,6 +46,7 @@ PUBLISHED_WEIGHTS = {
     "mask": 100.0,
     "cycle": 0.0,
     "self_warp": 0.0,
+    "reconstruction": 0.0,
 }
 """Of the ADE20k command; the other datasets' are in conf/experiment."""
 OF_VGG = ("feature_matching", "perceptual", "contextual")
@@ -161,8 +162,8 @@ class CoCosNet(Translator):
     # Training
 
     def setup(self, stage: str) -> None:
-        """Get VGG's weights before anything is trained, and say so where they are random."""
-        if stage == "fit":
+        """Get VGG's weights before anything is trained, where a loss needs them, and say so where they are random."""
+        if stage == "fit" and self._needs_vgg:
             self.perceptual.prepare()
             if self.perceptual.is_random:
                 log.warning(
@@ -238,13 +239,15 @@ class CoCosNet(Translator):
         }
         if self.weights["self_warp"] > 0:
             terms["self_warp"] = losses.self_warp(step["warped"], real, factor)
+        if self.weights["reconstruction"] > 0:
+            terms["reconstruction"] = losses.reconstruction(step["fake"], real, factor)
         if "cycle" in step:
             terms["cycle"] = losses.cycle(step["cycle"], step["exemplar"])
         if "truth_cycle" in step:
             terms["cycle"] = terms["cycle"] + losses.cycle(step["truth_cycle"], real)
         if "mask" in step:
             terms["mask"] = losses.mask_regularisation(step["mask"], batch.target_structure, step["exemplar_structure"])
-        if any(self.weights[name] > 0 for name in OF_VGG):
+        if self._needs_vgg:
             terms.update(self._perceptual_terms(step["fake"], real, step["exemplar"], factor))
         return {self._logged(name): Loss(value, self.weights[name]) for name, value in terms.items()}
 
@@ -267,6 +270,10 @@ class CoCosNet(Translator):
             "discriminator_fake": Loss(losses.over_scales(self.adversarial.fake, fake), weight),
             "discriminator_real": Loss(losses.over_scales(self.adversarial.real, real), weight),
         }
+
+    @property
+    def _needs_vgg(self) -> bool:
+        return any(self.weights[name] > 0 for name in OF_VGG)
 
     def _logged(self, name: str) -> str:
         return f"{name}_random_vgg" if name in OF_VGG and self.perceptual.is_random else name
