@@ -12,7 +12,6 @@ fetches the right things can the translation satisfy its losses.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -33,8 +32,6 @@ from lightning_modules.cocosnet.view import colour_field, colour_key, confidence
 from lightning_modules.losses.adversarial import AdversarialLoss
 from lightning_modules.losses.perceptual import VGG19
 from lightning_modules.translator import Loss, OptimizerFactory, Phase, SchedulerFactory, Step, Translator
-
-log = logging.getLogger(__name__)
 
 PUBLISHED_WEIGHTS = {
     "adversarial": 10.0,
@@ -151,8 +148,8 @@ class CoCosNet(Translator):
         return {
             "structure": structure_picture(batch.target_structure),
             "exemplar": batch.source,
-            "exemplar places": colour_key(size, batch.size, image.device),
-            "looks at": colour_field(matches, size),
+            "exemplar colour key": colour_key(size, batch.size, image.device),
+            "correspondence": colour_field(matches, size),
             "confidence": confidence_picture(matches, size),
             "warped exemplar": warp.image,
             "translation": image,
@@ -162,14 +159,18 @@ class CoCosNet(Translator):
     # Training
 
     def setup(self, stage: str) -> None:
-        """Get VGG's weights before anything is trained, where a loss needs them, and say so where they are random."""
+        """Get VGG's weights before anything is trained, where a loss needs them."""
         if stage == "fit" and self._needs_vgg:
             self.perceptual.prepare()
-            if self.perceptual.is_random:
-                log.warning(
-                    "The VGG19 of this run is random (model.perceptual.weights=random): its losses are logged as "
-                    "<loss>_random_vgg, and its results say nothing about the method."
-                )
+
+    def caveats(self) -> list[str]:
+        """Whether the VGG19 that it was trained with was random."""
+        if not (self._needs_vgg and self.perceptual.is_random):
+            return []
+        return [
+            "It was trained with a random VGG19 (model.perceptual.weights=random), whose losses are logged as "
+            "<loss>_random_vgg: results say nothing about the method."
+        ]
 
     def phases(self) -> list[Phase]:
         """Correspondence and generator first, then the discriminator on the same translations, as published."""

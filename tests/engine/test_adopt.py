@@ -96,8 +96,13 @@ def test_a_release_of_cocosnet_translates(tmp_path, capsys):
     Image.new("RGB", (80, 80), (200, 30, 30)).save(tmp_path / "photo.jpg")
     Image.new("L", (80, 80), 1).save(tmp_path / "map.png")
     words = [f"ckpt={tmp_path}/faces.ckpt", f"source={tmp_path}/photo.jpg", f"structure={tmp_path}/map.png"]
-    translation.main(composed(*words, f"out={tmp_path}/out", "device=cpu", command="translate"), tmp_path)
+    translation.main(composed(*words, f"out={tmp_path}/out", "device=cpu", "panels=true", command="translate"), tmp_path)
     assert Image.open(tmp_path / "out" / "photo_to_map.png").size == (64, 64)
+    panels = {file.stem for file in (tmp_path / "out" / "photo_to_map").iterdir()}
+    assert panels == {"structure", "exemplar", "exemplar_colour_key", "correspondence", "confidence", "warped_exemplar"}
+    (tmp_path / "out" / "photo_to_map.png").unlink()
+    with pytest.raises(BadInput, match=r"photo_to_map exists already"):
+        translation.main(composed(*words, f"out={tmp_path}/out", "panels=true", command="translate"), tmp_path)
 
 
 def test_half_a_release_of_cocosnet_is_refused(tmp_path):
