@@ -40,7 +40,9 @@ class Batch(Mapping[str, Any]):
 
     `target_silhouette`, `source_silhouette` (B, 1, H, W) in {0, 1}: where the person is;
     `target_background`, `source_background` (B, 3, H, W) in [-1, 1]: the same picture without the person;
-    `target_joints`, `source_joints` (B, K, 3): x, y in pixels and whether the joint is visible, where there are poses.
+    `target_joints`, `source_joints` (B, K, 3): x, y in pixels and whether the joint is visible, where there are poses;
+    `target_part`, `source_part` (B, 1, H, W): the number of the body part that a pixel shows, 0 for none;
+    `target_place`, `source_place` (B, 2, H, W) in [0, 1]: which place of that part, around it and along it.
     """
 
     def __getitem__(self, name: str) -> Any:

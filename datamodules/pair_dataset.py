@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -120,15 +121,20 @@ class PairDataset(Dataset):
         path = (Path(self.table.root) / "truth" / self.table.key(row)).with_suffix(".npz")
         try:
             with np.load(path) as stored:
-                silhouette, background = (self.table.trimmed(stored[name]) for name in ("silhouette", "background"))
+                silhouette, background, part, place = (
+                    self.table.trimmed(stored[name]) for name in ("silhouette", "background", "part", "uv")
+                )
         except FileNotFoundError as error:
             raise BadInput(f"{path} does not exist: data.truth=true needs a replica, which alone knows it") from error
         framing = self.framing.fitted(silhouette.shape[:2], self.table.key(row))
         known = {
             f"{side}_silhouette": framing.labels(silhouette)[None],
             f"{side}_background": framing.picture(background),
+            f"{side}_part": framing.labels(part)[None],
+            f"{side}_place": torch.stack([framing.labels(place[..., axis].astype(np.float32)) for axis in (0, 1)]),
         }
-        joints = self.table.framed_annotation(row, "keypoints", framing, silhouette, self.classes)
+        keypoints = self.table.loaded_annotation(row, "keypoints", framing, silhouette, self.classes)
+        joints = self.table.placed_annotation(keypoints, "keypoints", framing)
         return known if joints is None else {**known, f"{side}_joints": joints}
 
 

@@ -31,7 +31,8 @@ class RawBatch:
     source_key: list[str]
     target_key: list[str]
     truth: Mapping[str, Tensor] = field(default_factory=dict)
-    """Names as in `Batch.truth`: silhouettes (B, 1, H, W) and backgrounds (B, 3, H, W), uint8; joints (B, K, 3)."""
+    """Names as in `Batch.truth`: silhouettes and parts (B, 1, H, W), backgrounds (B, 3, H, W), uint8; places (B, 2, H, W) and
+    joints (B, K, 3), float32."""
 
     @classmethod
     def collated(cls, items: Sequence[Mapping[str, Any] | BadInput]) -> RawBatch | BadInput:

@@ -61,6 +61,8 @@ class TranslateConfig:
     batch_size: int
     averaged: bool
     seed: int
+    panels: bool
+    """Whether what the method offers to look at is written beside each image."""
     device: str
     overwrite: bool
     all_pairs: bool

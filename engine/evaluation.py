@@ -31,6 +31,7 @@ def main(config: dict[str, Any], output: pathlib.Path) -> float | None:
     trainer = build_trainer(settings, folder)
     trainer.test(translator, datamodule=data, verbose=False)
     measured = {name.replace("test/", f"{split}/", 1): float(value) for name, value in trainer.callback_metrics.items()}
-    folder.write_metrics(dict(sorted(measured.items())))
-    report.conclude(measured, folder)
+    results = report.with_caveats(measured, translator)
+    folder.write_metrics(results)
+    report.conclude(results, folder)
     return None

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+CAVEATS = "caveats"
+"""The one key of metrics.json that is no measure."""
+
 
 def announce(config: dict[str, Any], folder: RunFolder, translator: Translator, resume: bool) -> None:
     """Say what starts where."""
@@ -37,15 +40,25 @@ def announce(config: dict[str, Any], folder: RunFolder, translator: Translator, 
         "going on in" if resume else "in",
         folder.path,
     )
+    for caveat in translator.caveats():
+        log.warning(caveat)
 
 
-def conclude(measured: dict[str, float], folder: RunFolder, console: Console | None = None) -> None:
+def with_caveats(measured: dict[str, float], translator: Translator) -> dict[str, Any]:
+    """What metrics.json holds: the measures in order, and first under `caveats` what one must know to read them, if any."""
+    caveats = translator.caveats()
+    return {**({CAVEATS: " ".join(caveats)} if caveats else {}), **dict(sorted(measured.items()))}
+
+
+def conclude(measured: dict[str, Any], folder: RunFolder, console: Console | None = None) -> None:
     """Print the measures beside the baseline, what they mean, and where everything lies."""
     console = console or Console(width=None if sys.stdout.isatty() else 120)
     split = "test" if any(name.startswith("test/") for name in measured) else "val"
     table = measures_table(measured, split)
     if table.row_count:
         console.print(table)
+    if CAVEATS in measured:
+        console.print(f"[bold]{measured[CAVEATS]}[/bold]", soft_wrap=True)
     samples = sorted(folder.samples.glob("*.png"))
     console.print(f"Sample grid: {samples[-1]}" if samples else "No sample grids were written.", soft_wrap=True)
     console.print(f"Everything else: {folder.path} (config, checkpoints, metrics.csv, log)", soft_wrap=True)
@@ -54,7 +67,7 @@ def conclude(measured: dict[str, float], folder: RunFolder, console: Console | N
         console.print(f"Next: python evaluate.py ckpt={checkpoint}", soft_wrap=True)
 
 
-def measures_table(measured: dict[str, float], split: str) -> Table:
+def measures_table(measured: dict[str, Any], split: str) -> Table:
     """One row per measure of a split: the translations, the copied source, and the meaning."""
     table = Table(title=f"Measures on {split}, beside copying the source image (bold: better than copying)")
     table.add_column("measure", no_wrap=True)
@@ -91,7 +104,11 @@ class SweepReport(Callback):
 def write_report(rows: list[dict[str, Any]], folder: pathlib.Path) -> None:
     """Write rows (job, what was varied, what was measured) as `report.csv` and `report.md`."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    columns = [name for name in columns if name == "job" or len(rows) == 1 or _varies(rows, name) or "/" in name]
+    columns = [
+        name
+        for name in columns
+        if name == "job" or len(rows) == 1 or _varies(rows, name) or "/" in name or name == CAVEATS
+    ]
     with (folder / "report.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, extrasaction="ignore")
         writer.writeheader()
@@ -113,7 +130,8 @@ def _differences(job: pathlib.Path) -> dict[str, Any]:
 
 def _end_measures(measured: dict[str, Any]) -> dict[str, Any]:
     tested = {name: value for name, value in measured.items() if name.startswith("test/")}
-    return tested or measured
+    said = {CAVEATS: measured[CAVEATS]} if CAVEATS in measured else {}
+    return said | (tested or measured)
 
 
 def _flat(section: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -101,8 +101,9 @@ def run(folder: RunFolder, resume: bool) -> None:
     if config["test"]:
         measured |= _test(trainer, translator, data, folder)
     if trainer.is_global_zero:
-        folder.write_metrics(dict(sorted(measured.items())))
-        report.conclude(measured, folder)
+        results = report.with_caveats(measured, translator)
+        folder.write_metrics(results)
+        report.conclude(results, folder)
 
 
 def quieten() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import pathlib
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,6 +46,8 @@ def main(config: dict[str, Any], output: pathlib.Path) -> float | None:
     out.mkdir(parents=True, exist_ok=True)
     device = _device(config["device"])
     translator.to(device)
+    if config["panels"]:
+        write_panels(translator, data, pairs, targets, device, config)
     starts = range(0, len(pairs), config["batch_size"])
     for start in track(starts, description=f"Translating {len(pairs)} images", disable=len(starts) < 2):
         chunk = slice(start, start + config["batch_size"])
@@ -160,6 +163,41 @@ def _translated(
     batch = data.batch_from_files([source for source, _ in pairs], [structure for _, structure in pairs]).to(device)
     with torch.inference_mode(), keyed_randomness(seed, "translate", start):
         return translator.translate(batch, **options).float().clamp(-1, 1).cpu()
+
+
+NOT_WRITTEN = ("translation", "target")
+"""Panels that are not: the translation is NAME.png itself, and of one's own files nobody knows the truth."""
+
+
+def write_panels(
+    translator: Translator,
+    data: Any,
+    pairs: Sequence[Pair],
+    targets: Sequence[pathlib.Path],
+    device: torch.device,
+    config: dict[str, Any],
+) -> None:
+    """Write NAME/<title>.png beside each NAME.png for what `Translator.panels` shows, such as `warped_exemplar`.
+
+    Raises:
+        BadInput: such a folder exists already, and nothing may be overwritten.
+    """
+    folders = [target.with_suffix("") for target in targets]
+    existing = [folder for folder in folders if folder.exists()]
+    if existing and not config["overwrite"]:
+        raise BadInput(f"{existing[0]} exists already; choose another folder with out=... or say overwrite=true")
+    for start in range(0, len(pairs), config["batch_size"]):
+        chunk = slice(start, start + config["batch_size"])
+        sources, structures = zip(*pairs[chunk], strict=True)
+        batch = data.batch_from_files(list(sources), list(structures)).to(device)
+        with torch.inference_mode(), keyed_randomness(config["seed"], "translate", start):
+            panels = translator.panels(batch)
+        for title, images in panels.items():
+            if title in NOT_WRITTEN:
+                continue
+            for image, folder in zip(images.float().clamp(-1, 1).cpu(), folders[chunk], strict=True):
+                folder.mkdir(exist_ok=True)
+                _save_whole(image, folder / f"{re.sub(r'[^a-z0-9]+', '_', title.lower()).strip('_')}.png")
 
 
 def _device(name: str) -> torch.device:

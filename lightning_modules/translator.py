@@ -130,6 +130,11 @@ class Translator(pl.LightningModule):
             "target": batch.target,
         }
 
+    def caveats(self) -> list[str]:
+        """What whoever reads a result of this translator must know, a sentence each: they go into logs, metrics.json and
+        reports. Usually nothing."""
+        return []
+
     def make_optimizer(self, name: str, parameters: list[nn.Parameter]) -> Optimizer:
         """The optimiser called `name` (see `Phase.optimizer`) over the given parameters."""
         if self.optimizer is None:

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lightning_modules.cocosnet.non_local import NonLocalBlock
-from lightning_modules.cocosnet.spade import SLOPE, Norm, ResizedCondition, SpadeBlock
+from lightning_modules.cocosnet.spade import HIDDEN, SLOPE, Norm, ResizedCondition, SpadeBlock
 from lightning_modules.cocosnet.spectral import spectral_norm
 
 STRIDES = {1: (1, 1), 2: (2, 1), 4: (2, 2)}
@@ -24,6 +24,7 @@ class DomainAdaptor(nn.Module):
         stride: int = 4,
         kernel: int = 3,
         norm: Norm = "position",
+        hidden: int = HIDDEN,
         excitation: bool = False,
         non_local: bool = False,
         deeper: bool = False,
@@ -37,6 +38,7 @@ class DomainAdaptor(nn.Module):
             stride: of the features: 1, 2 or 4.
             kernel: of the halving convolutions, 3 or 4.
             norm: what SPADE normalises over.
+            hidden: of its SPADE blocks, see `SpadeBlock`.
             excitation: squeeze and excitation in the first three blocks.
             non_local: a non-local block (without spectral norms) after the first block.
             deeper: three more blocks.
@@ -62,6 +64,7 @@ class DomainAdaptor(nn.Module):
                 channels_out,
                 channels,
                 norm=norm,
+                hidden=hidden,
                 dilation=dilation,
                 excitation=gated,
                 recompute=recompute,

@@ -17,6 +17,7 @@ from datamodules.bad_input import BadInput
 from lightning_modules.cocosnet.adaptor import STRIDES, DomainAdaptor
 from lightning_modules.cocosnet.correlation import Correlation
 from lightning_modules.cocosnet.similarity import GUARD
+from lightning_modules.cocosnet.spade import HIDDEN
 from lightning_modules.cocosnet.spectral import advance
 
 STRUCTURE_NOISE = 0.1
@@ -65,6 +66,7 @@ class CorrespondenceNetwork(nn.Module):
         stride: int = 4,
         adaptor_kernel: int = 3,
         norm: Literal["position", "batch", "instance"] = "position",
+        hidden: int = HIDDEN,
         excitation: bool = False,
         non_local: bool = False,
         deeper: bool = False,
@@ -85,7 +87,7 @@ class CorrespondenceNetwork(nn.Module):
             width: of the adaptors' first layers; features have 4 · width channels. Published: 64.
             stride: of the features, 1, 2 or 4; 4 compares a 256 x 256 image at 64 x 64, 1 at every pixel.
             adaptor_kernel: of the adaptors' halving convolutions: 3, or 4 as in three of the released checkpoints.
-            norm, excitation, non_local, deeper, dilated, recompute: of the adaptors, see `DomainAdaptor`.
+            norm, hidden, excitation, non_local, deeper, dilated, recompute: of the adaptors, see `DomainAdaptor`.
             coordinates: append x, y and the distance from the centre to the features (coordconv).
             mask_mixing: append the structure maps to the features (maskmix).
             structure_noise: noise on the structure's entries that are not zero, before its adaptor (mask_noise).
@@ -114,6 +116,7 @@ class CorrespondenceNetwork(nn.Module):
                 stride=stride,
                 kernel=adaptor_kernel,
                 norm=norm,
+                hidden=hidden,
                 excitation=excitation,
                 non_local=non_local,
                 deeper=deeper,

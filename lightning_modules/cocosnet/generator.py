@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from datamodules.bad_input import BadInput
 from lightning_modules.cocosnet.non_local import NonLocalBlock
-from lightning_modules.cocosnet.spade import SLOPE, ResizedCondition, SpadeBlock
+from lightning_modules.cocosnet.spade import HIDDEN, SLOPE, ResizedCondition, SpadeBlock
 from lightning_modules.cocosnet.spectral import advance
 
 REDUCTION = 32
@@ -29,6 +29,7 @@ class SpadeGenerator(nn.Module):
         *,
         width: int = 64,
         norm: Literal["position", "batch", "instance"] = "position",
+        hidden: int = HIDDEN,
         attention: bool = True,
         condition: Literal["warp_and_structure", "warp", "structure"] = "warp_and_structure",
         recompute: Literal["none", "large", "all"] = "none",
@@ -38,6 +39,7 @@ class SpadeGenerator(nn.Module):
             structure_channels: of the structure map.
             width: of the last block (ngf); the first has 16 times as many channels.
             norm: what SPADE normalises over.
+            hidden: of its SPADE blocks, see `SpadeBlock`.
             attention: the non-local block before the last but one SPADE block.
             condition: what conditions every block (CBN_intype).
             recompute: which SPADE blocks are computed again in the backward pass instead of keeping their activations:
@@ -49,7 +51,9 @@ class SpadeGenerator(nn.Module):
 
         def block(channels_in: int, channels_out: int, large: bool = False) -> SpadeBlock:
             again = recompute == "all" or (recompute == "large" and large)
-            return SpadeBlock(channels_in * width, channels_out * width, channels, norm=norm, recompute=again)
+            return SpadeBlock(
+                channels_in * width, channels_out * width, channels, norm=norm, hidden=hidden, recompute=again
+            )
 
         self.start = nn.Conv2d(channels, 16 * width, 3, padding=1)
         self.head = block(16, 16)

@@ -7,7 +7,7 @@ from typing import TypeVar
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from lightning_modules.cocosnet.spade import HIDDEN, Modulation, SpadeBlock
+from lightning_modules.cocosnet.spade import Modulation, SpadeBlock
 
 GAIN = 0.02
 Network = TypeVar("Network", bound=nn.Module)
@@ -23,7 +23,7 @@ def initialise(network: Network) -> Network:
     parts: dict[nn.Module, int] = {}
     for layer in network.modules():
         if isinstance(layer, SpadeBlock):
-            parts[layer.shared] = layer.shared.out_channels // HIDDEN
+            parts[layer.shared] = layer.shared.out_channels // layer.hidden
         elif isinstance(layer, Modulation):
             parts[layer.scale_shift] = 2
     for layer in network.modules():

@@ -47,6 +47,12 @@ def self_warp(warped: Tensor, real: Tensor, factor: Tensor) -> Tensor:
     return weighted_l1(warped, real, factor)
 
 
+def reconstruction(fake: Tensor, real: Tensor, factor: Tensor) -> Tensor:
+    """On the same pairs, |translation − x_B| in pixels. Not in the paper: it stands in for L_feat where VGG's weights are not
+    at hand; all (B, 3, H, W)."""
+    return weighted_l1(fake, real, factor)
+
+
 def weighted_l1(x: Tensor, y: Tensor, factor: Tensor) -> Tensor:
     """Mean |x − y|, each sample times its factor."""
     return ((at_least_float32(x) - at_least_float32(y)).abs().flatten(1).mean(dim=1) * factor).mean()

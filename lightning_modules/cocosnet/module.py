@@ -12,7 +12,6 @@ fetches the right things can the translation satisfy its losses.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -34,8 +33,6 @@ from lightning_modules.losses.adversarial import AdversarialLoss
 from lightning_modules.losses.perceptual import VGG19
 from lightning_modules.translator import Loss, OptimizerFactory, Phase, SchedulerFactory, Step, Translator
 
-log = logging.getLogger(__name__)
-
 PUBLISHED_WEIGHTS = {
     "adversarial": 10.0,
     "discriminator_features": 10.0,
@@ -46,6 +43,7 @@ PUBLISHED_WEIGHTS = {
     "mask": 100.0,
     "cycle": 0.0,
     "self_warp": 0.0,
+    "reconstruction": 0.0,
 }
 """Of the ADE20k command; the other datasets' are in conf/experiment."""
 OF_VGG = ("feature_matching", "perceptual", "contextual")
@@ -150,8 +148,8 @@ class CoCosNet(Translator):
         return {
             "structure": structure_picture(batch.target_structure),
             "exemplar": batch.source,
-            "exemplar places": colour_key(size, batch.size, image.device),
-            "looks at": colour_field(matches, size),
+            "exemplar colour key": colour_key(size, batch.size, image.device),
+            "correspondence": colour_field(matches, size),
             "confidence": confidence_picture(matches, size),
             "warped exemplar": warp.image,
             "translation": image,
@@ -161,14 +159,18 @@ class CoCosNet(Translator):
     # Training
 
     def setup(self, stage: str) -> None:
-        """Get VGG's weights before anything is trained, and say so where they are random."""
-        if stage == "fit":
+        """Get VGG's weights before anything is trained, where a loss needs them."""
+        if stage == "fit" and self._needs_vgg:
             self.perceptual.prepare()
-            if self.perceptual.is_random:
-                log.warning(
-                    "The VGG19 of this run is random (model.perceptual.weights=random): its losses are logged as "
-                    "<loss>_random_vgg, and its results say nothing about the method."
-                )
+
+    def caveats(self) -> list[str]:
+        """Whether the VGG19 that it was trained with was random."""
+        if not (self._needs_vgg and self.perceptual.is_random):
+            return []
+        return [
+            "It was trained with a random VGG19 (model.perceptual.weights=random), whose losses are logged as "
+            "<loss>_random_vgg: results say nothing about the method."
+        ]
 
     def phases(self) -> list[Phase]:
         """Correspondence and generator first, then the discriminator on the same translations, as published."""
@@ -238,13 +240,15 @@ class CoCosNet(Translator):
         }
         if self.weights["self_warp"] > 0:
             terms["self_warp"] = losses.self_warp(step["warped"], real, factor)
+        if self.weights["reconstruction"] > 0:
+            terms["reconstruction"] = losses.reconstruction(step["fake"], real, factor)
         if "cycle" in step:
             terms["cycle"] = losses.cycle(step["cycle"], step["exemplar"])
         if "truth_cycle" in step:
             terms["cycle"] = terms["cycle"] + losses.cycle(step["truth_cycle"], real)
         if "mask" in step:
             terms["mask"] = losses.mask_regularisation(step["mask"], batch.target_structure, step["exemplar_structure"])
-        if any(self.weights[name] > 0 for name in OF_VGG):
+        if self._needs_vgg:
             terms.update(self._perceptual_terms(step["fake"], real, step["exemplar"], factor))
         return {self._logged(name): Loss(value, self.weights[name]) for name, value in terms.items()}
 
@@ -267,6 +271,10 @@ class CoCosNet(Translator):
             "discriminator_fake": Loss(losses.over_scales(self.adversarial.fake, fake), weight),
             "discriminator_real": Loss(losses.over_scales(self.adversarial.real, real), weight),
         }
+
+    @property
+    def _needs_vgg(self) -> bool:
+        return any(self.weights[name] > 0 for name in OF_VGG)
 
     def _logged(self, name: str) -> str:
         return f"{name}_random_vgg" if name in OF_VGG and self.perceptual.is_random else name

@@ -7,6 +7,7 @@ official commands into constructor arguments, and `RELEASED` names the flags of 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -290,20 +291,23 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], file: str = "the
     """
     report, own = Report(file), network.state_dict()
     unused = dict.fromkeys(state)
-    problems, translated = [], {}
+    missing: list[str] = []
+    left_over: list[str] = []
+    shapes: list[str] = []
+    translated = {}
     for entry in entries(network):
-        missing = [name for name in entry.theirs if name not in state]
+        absent = [name for name in entry.theirs if name not in state]
+        missing.extend(absent)
         for name in entry.theirs:
             unused.pop(name, None)
-        if missing:
-            problems.append(f"{missing[0]} is missing")
+        if absent:
             continue
         parts = [state[name] for name in entry.theirs]
-        value = torch.cat(parts) if len(parts) > 1 else parts[0]
-        if value.shape != own[entry.ours].shape:
-            problems.append(
-                f"{entry.theirs[0]} gives {list(value.shape)} where {list(own[entry.ours].shape)} is needed"
-            )
+        value = parts[0] if len(parts) == 1 else _joined(parts)
+        if value is None or value.shape != own[entry.ours].shape:
+            whole = list(own[entry.ours].shape)
+            needed = f"{whole} with {' and '.join(entry.theirs[1:])}" if len(parts) > 1 else f"{whole}"
+            shapes.append(f"{entry.theirs[0]} is {list(parts[0].shape)} where {needed} is needed")
             continue
         translated[entry.ours] = value
         report.loaded += len(parts)
@@ -312,24 +316,38 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], file: str = "the
         if why:
             report.ignored.setdefault(why, []).append(name)
         else:
-            unsupported = next((f", of {what}" for part, what in UNSUPPORTED.items() if part in name), "")
-            problems.append(f"{name} has no place{unsupported}")
-    if problems:
-        raise BadInput(_mismatch(network, state, file, problems))
+            of = next((f", of {what}" for part, what in UNSUPPORTED.items() if part in name), "")
+            left_over.append(f"{name}{of}")
+    faults = [f"missing {_some(missing)}"] * bool(missing) + [f"left over {_some(left_over)}"] * bool(left_over)
+    faults += [_some(shapes)] * bool(shapes)
+    if faults:
+        raise BadInput(_mismatch(network, state, file, faults))
     network.load_state_dict(translated)
     return report
 
 
-def _mismatch(network: nn.Module, state: Mapping[str, Tensor], file: str, problems: list[str]) -> str:
+def _joined(parts: list[Tensor]) -> Tensor | None:
+    """Entries that make up one of ours, one after the other; None where they do not go together."""
+    if len({part.shape[1:] for part in parts}) > 1:
+        return None
+    return torch.cat(parts)
+
+
+def _some(names: list[str], count: int = 4) -> str:
+    shown = ", ".join(names[:count])
+    return shown if len(names) <= count else f"{shown} and {len(names) - count} more"
+
+
+def _mismatch(network: nn.Module, state: Mapping[str, Tensor], file: str, faults: list[str]) -> str:
     theirs, ours = describe(state), describe(to_official(network))
-    differing = [f"{key} {theirs.get(key)} (here {ours.get(key)})" for key in ours if theirs.get(key) != ours[key]]
+    known = {key: value for key, value in theirs.items() if key in ours}
+    differing = [f"{key} {value} (here {ours[key]})" for key, value in known.items() if value != ours[key]]
     which = released_name(theirs)
-    came = f"seems to be of the released set {which!r}" if which else "belongs to another set of flags"
-    why = f": {', '.join(differing)}" if differing else ""
-    return (
-        f"{file} {came} and does not fit this model{why}; {problems[0]} ({len(problems)} entries differ). "
-        f"Choose the experiment of its dataset or set the model's options accordingly."
-    )
+    came = f"{file} does not fit this model"
+    if differing:
+        seems = f"seems to be of the released set {which!r}" if which else "belongs to another set of flags"
+        came = f"{file} {seems} and does not fit this model: {', '.join(differing)}"
+    return f"{came}; {'; '.join(faults)}"
 
 
 def to_official(network: nn.Module) -> dict[str, Tensor]:
@@ -343,28 +361,40 @@ def to_official(network: nn.Module) -> dict[str, Tensor]:
 
 
 def describe(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """The official flags that an official state dict's names and shapes tell."""
+    """The official flags that an official state dict's names and shapes tell, as far as it has the entries that do."""
     flags: dict[str, Any] = {}
-    if "adaptive_model_seg.layer1.0.weight_orig" in state:
-        first = state["adaptive_model_seg.layer1.0.weight_orig"]
+
+    def size(flag: str, name: str, dimension: int, less: int = 0, parts: int = 1) -> None:
+        if name in state and state[name].dim() > dimension:
+            flags[flag] = (state[name].shape[dimension] - less) // parts
+
+    if any(name.startswith("adaptive_model_seg.") for name in state):
         flags["network"] = "Corr"
-        flags["semantic_nc"], flags["ngf"] = first.shape[1], first.shape[0]
-        flags["adaptor_kernel"] = state["adaptive_model_seg.layer2.0.weight_orig"].shape[-1]
-        extra = state["layer.0.conv1.weight"].shape[1] - 4 * first.shape[0]
-        flags["maskmix"], flags["use_coordconv"] = extra >= first.shape[1], extra % first.shape[1] == 3
+        size("semantic_nc", "adaptive_model_seg.layer1.0.weight_orig", 1)
+        size("ngf", "adaptive_model_seg.layer1.0.weight_orig", 0)
+        size("adaptor_kernel", "adaptive_model_seg.layer2.0.weight_orig", 3)
+        mixed = state.get("layer.0.conv1.weight")
+        if mixed is not None and {"semantic_nc", "ngf"} <= flags.keys():
+            extra = mixed.shape[1] - 4 * flags["ngf"]
+            flags["maskmix"] = extra >= flags["semantic_nc"]
+            flags["use_coordconv"] = extra % flags["semantic_nc"] == 3
         flags["adaptor_se"] = any(".se_layar." in name for name in state)
         flags["adaptor_nonlocal"] = "adaptive_model_seg.attn.gamma" in state
         flags["adaptor_res_deeper"] = any(".deeper0." in name for name in state)
         flags["dilation_conv"] = any(".degridding0." in name for name in state)
-    elif "fc.weight" in state:
+    elif any(name.startswith(("fc.", "G_middle_0.", "conv_img.")) for name in state):
         flags["network"] = "G"
-        flags["semantic_nc"], flags["ngf"] = state["fc.weight"].shape[1] - 3, state["fc.weight"].shape[0] // 16
+        size("semantic_nc", "fc.weight", 1, less=3)
+        size("ngf", "fc.weight", 0, parts=16)
         flags["use_attention"] = "attn.gamma" in state
-    elif "discriminator_0.model0.0.weight" in state:
-        first = state["discriminator_0.model0.0.weight"]
+    elif any(name.startswith("discriminator_0.") for name in state):
         flags["network"] = "D"
-        flags["semantic_nc"], flags["ndf"] = first.shape[1] - 3, first.shape[0]
+        size("semantic_nc", "discriminator_0.model0.0.weight", 1, less=3)
+        size("ndf", "discriminator_0.model0.0.weight", 0)
         flags["num_D"] = len({name.split(".")[0] for name in state})
+        flags["n_layers_D"] = max(
+            (int(found[1]) for name in state if (found := re.match(r"discriminator_0\.model(\d+)\.", name))), default=4
+        )
         flags["use_attention"] = "discriminator_0.attn.gamma" in state
     if flags.get("network") in ("Corr", "G"):
         flags["batch norm"] = any(name.endswith("running_mean") for name in state)
@@ -394,22 +424,120 @@ def read_release(folder: str | Path, epoch: str = "latest", kinds: tuple[str, ..
             raise BadInput(
                 f"{path} is missing ({listed}); a published CoCosNet is <epoch>_net_Corr.pth and <epoch>_net_G.pth."
             )
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:
-            raise BadInput(f"{path} cannot be read as a state dict: {str(error).splitlines()[0]}") from error
-        if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-            raise BadInput(f"{path} is not a bare state dict of tensors, as CoCosNet's published files are.")
-        states[kind] = dict(state)
+        states[kind] = read(path)
     return states
+
+
+def read(path: str | Path) -> dict[str, Tensor]:
+    """A published file: a bare state dict.
+
+    Raises:
+        BadInput: it cannot be read, or is something else.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise BadInput(f"{path} cannot be read as a state dict: {str(error).splitlines()[0]}") from error
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise BadInput(f"{path} is not a bare state dict of tensors, as CoCosNet's published files are.")
+    return {name.removeprefix("module."): value for name, value in state.items()}
 
 
 NETWORKS = {"Corr": "correspondence", "G": "generator", "D": "discriminator"}
 """Official network -> attribute of `CoCosNet`."""
+NEEDED = ("Corr", "G")
+"""What makes images; without the discriminator only training cannot go on."""
+EXPERIMENTS = {
+    "ade20k": "ade20k",
+    "celebahq": "celebahq",
+    "celebahqedge": "celebahq_edge",
+    "deepfashion": "deepfashion",
+}
+"""Released set -> conf/experiment/cocosnet_<name>.yaml."""
+Networks = Mapping[str, "str | Path | Mapping[str, Tensor]"]
+"""State dicts or their files, by official name of the network."""
 
 
-def load_into(module: nn.Module, networks: Mapping[str, Mapping[str, Tensor]]) -> list[Report]:
-    """Take over official state dicts, by official name, into a `CoCosNet`: what `read_release` gives, or some of it.
+def _states(networks: Networks) -> dict[str, tuple[Mapping[str, Tensor], str]]:
+    """Official name -> state dict, and its name in sentences."""
+    return {
+        kind: (read(given), str(given)) if isinstance(given, str | Path) else (given, f"the given {kind}")
+        for kind, given in networks.items()
+    }
+
+
+def flags_told_by(networks: Networks) -> dict[str, Any]:
+    """The official flags that the files of one release tell together.
+
+    Raises:
+        BadInput: what makes images is not all there, a file is of another network, or the files are of different flags.
+    """
+    absent = [kind for kind in NEEDED if kind not in networks]
+    if absent:
+        raise BadInput(
+            f"{' and '.join(absent)} is missing: an image needs Corr=<epoch>_net_Corr.pth and G=<epoch>_net_G.pth"
+        )
+    flags: dict[str, Any] = {}
+    teller: dict[str, str] = {}
+    for kind, (state, source) in _states(networks).items():
+        told = describe(state)
+        if told.get("network") != kind:
+            found = f"those of {told['network']}" if "network" in told else f"such as {_some(list(state), 2)}"
+            raise BadInput(f"{source} was given as {kind}, but has entries of another network ({found})")
+        if "semantic_nc" not in told:
+            raise BadInput(f"{source} does not fit CoCosNet: its first convolution, which tells its flags, is missing")
+        attention = told.pop("use_attention", None)
+        if attention is not None:
+            flags[f"use_attention of {kind}"] = attention
+        for flag, value in told.items():
+            if flag != "network" and flags.setdefault(flag, value) != value:
+                raise BadInput(
+                    f"{teller[flag]} has {flag} {flags[flag]} but {source} has {value}: files of different released sets"
+                )
+            teller.setdefault(flag, source)
+    return flags
+
+
+def settings_told_by(networks: Networks) -> list[str]:
+    """The experiment of the released set that has as many structure channels; ADE20k's where none has."""
+    channels = flags_told_by(networks)["semantic_nc"]
+    known = next((name for name, flags in RELEASED.items() if flags["semantic_nc"] == channels), "ade20k")
+    return [f"experiment=cocosnet_{EXPERIMENTS[known]}"]
+
+
+def arguments_told_by(networks: Networks) -> dict[str, Any]:
+    """Arguments of `CoCosNet`, dotted, that the files tell; kernels are those of the file, whatever the commands said.
+
+    Raises:
+        BadInput: see `flags_told_by`.
+    """
+    flags = flags_told_by(networks)
+    norm = {"norm": "batch"} if flags["batch norm"] else {}
+    correspondence = {
+        "width": flags["ngf"],
+        "adaptor_kernel": flags.get("adaptor_kernel", 3),
+        "mask_mixing": flags.get("maskmix", False),
+        "coordinates": flags.get("use_coordconv", False),
+        "excitation": flags["adaptor_se"],
+        "non_local": flags["adaptor_nonlocal"],
+        "deeper": flags["adaptor_res_deeper"],
+        "dilated": flags["dilation_conv"],
+        **norm,
+    }
+    generator = {"width": flags["ngf"], "attention": flags["use_attention of G"], **norm}
+    told = {"correspondence": correspondence, "generator": generator}
+    if "D" in networks:
+        told["discriminator"] = {
+            "width": flags["ndf"],
+            "scales": flags["num_D"],
+            "layers": flags["n_layers_D"],
+            "attention": flags["use_attention of D"],
+        }
+    return {f"{network}.{name}": value for network, own in told.items() for name, value in own.items()}
+
+
+def load_into(module: nn.Module, networks: Networks) -> list[Report]:
+    """Take over official state dicts or files, by official name, into a `CoCosNet`.
 
     Raises:
         BadInput: a name that is none of the three, or a state dict that does not fit to the last entry.
@@ -418,5 +546,6 @@ def load_into(module: nn.Module, networks: Mapping[str, Mapping[str, Tensor]]) -
     if unknown:
         raise BadInput(f"CoCosNet has no network {unknown[0]!r}, only {', '.join(NETWORKS)}")
     return [
-        load_state(module.get_submodule(NETWORKS[kind]), state, f"the given {kind}") for kind, state in networks.items()
+        load_state(module.get_submodule(NETWORKS[kind]), state, source)
+        for kind, (state, source) in _states(networks).items()
     ]

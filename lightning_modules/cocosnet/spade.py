@@ -20,7 +20,7 @@ from lightning_modules.cocosnet.spectral import spectral_norm
 SLOPE = 0.2
 """Of every LeakyReLU of the method."""
 HIDDEN = 128
-"""Channels between a condition and its γ and β."""
+"""Channels between a condition and its γ and β, as published."""
 Norm = Literal["position", "batch", "instance"]
 
 
@@ -64,9 +64,9 @@ class PositionalModulation(torch.autograd.Function):
 class Modulation(nn.Module):
     """One SPADE of a block: from the block's hidden condition features to n(x) (1 + γ) + β, activated."""
 
-    def __init__(self, channels: int, norm: Norm) -> None:
+    def __init__(self, channels: int, norm: Norm, hidden: int = HIDDEN) -> None:
         super().__init__()
-        self.scale_shift = reflecting_conv(HIDDEN, 2 * channels)
+        self.scale_shift = reflecting_conv(hidden, 2 * channels)
         self.norm: nn.Module | None = None
         if norm == "batch":
             self.norm = nn.BatchNorm2d(channels, affine=False)
@@ -94,6 +94,7 @@ class SpadeBlock(nn.Module):
         condition: int,
         *,
         norm: Norm = "position",
+        hidden: int = HIDDEN,
         dilation: int = 1,
         excitation: bool = False,
         recompute: bool = False,
@@ -103,6 +104,7 @@ class SpadeBlock(nn.Module):
             channels_in, channels_out: of the feature map.
             condition: channels of the condition.
             norm: what SPADE normalises over: each position's channels, the batch, or each channel's positions.
+            hidden: channels between the condition and each γ and β.
             dilation: of the two convolutions.
             excitation: gate the residual's channels by squeeze and excitation.
             recompute: keep only the input for the backward pass and compute the block again there.
@@ -116,13 +118,14 @@ class SpadeBlock(nn.Module):
         middle = min(channels_in, channels_out)
         self.widens = channels_in != channels_out
         self.recompute = recompute
-        self.shared = reflecting_conv(condition, HIDDEN * (3 if self.widens else 2))
-        self.modulation_0 = Modulation(channels_in, norm)
-        self.modulation_1 = Modulation(middle, norm)
+        self.hidden = hidden
+        self.shared = reflecting_conv(condition, hidden * (3 if self.widens else 2))
+        self.modulation_0 = Modulation(channels_in, norm, hidden)
+        self.modulation_1 = Modulation(middle, norm, hidden)
         self.conv_0 = spectral_norm(reflecting_conv(channels_in, middle, dilation))
         self.conv_1 = spectral_norm(reflecting_conv(middle, channels_out, dilation))
         if self.widens:
-            self.modulation_s = Modulation(channels_in, norm)
+            self.modulation_s = Modulation(channels_in, norm, hidden)
             self.conv_s = spectral_norm(nn.Conv2d(channels_in, channels_out, 1, bias=False))
         self.excitation = SqueezeExcitation(channels_out) if excitation else nn.Identity()
 
@@ -133,7 +136,7 @@ class SpadeBlock(nn.Module):
         return self._block(x, condition)
 
     def _block(self, x: Tensor, condition: Tensor) -> Tensor:
-        hidden = F.relu_(self.shared(condition)).split(HIDDEN, dim=1)
+        hidden = F.relu_(self.shared(condition)).split(self.hidden, dim=1)
         residual = self.conv_0(self.modulation_0(x, hidden[0], SLOPE))
         residual = self.conv_1(self.modulation_1(residual, hidden[1], SLOPE))
         shortcut = self.conv_s(self.modulation_s(x, hidden[2], slope=1)) if self.widens else x

@@ -7,7 +7,7 @@ instead, as no honest configuration does, is refused.
 
     python -m lightning_modules.pidm.official last.pt pidm.ckpt
 
-writes a checkpoint that evaluate.py and translate.py take.
+(or `python -m engine.adopt pidm pidm.ckpt last.pt`) writes a checkpoint that evaluate.py and translate.py take.
 """
 
 from __future__ import annotations
@@ -270,52 +270,56 @@ def read(path: str | Path) -> dict[str, Tensor]:
     return {name.removeprefix("module."): value.detach().clone() for name, value in state.items()}
 
 
-def converted(
-    state: Mapping[str, Tensor],
-    source: str = "the checkpoint",
-    data: str = "deepfashion",
-    overrides: Sequence[str] = (),
-) -> tuple[dict[str, Any], Report]:
-    """A checkpoint of ours, which describes itself, from a published state dict.
+Networks = Mapping[str, "str | Path | Mapping[str, Tensor]"]
+NETWORKS = {"ema": "network"}
+"""The part of a published file that makes images -> attribute of `PIDM` (see engine/adopt.py)."""
 
-    Args:
-        data: the dataset (conf/data) that it will be evaluated on and whose form own files have.
-        overrides: further settings of the config, such as data.height=64; the network's are those that the entries tell.
+
+def _state(networks: Networks) -> tuple[Mapping[str, Tensor], str]:
+    """The state dict, and its name in sentences."""
+    given = networks["ema"]
+    return (read(given), str(given)) if isinstance(given, str | Path) else (given, "The given state dict")
+
+
+def settings_told_by(networks: Networks) -> list[str]:
+    """The data of the published model, and how its images were made."""
+    return ["data=deepfashion", "data.structure=pose_map", "data.height=256", "data.width=256", *RELEASED]
+
+
+def arguments_told_by(networks: Networks) -> dict[str, Any]:
+    """Arguments of `PIDM` that the entries of the published networks tell.
 
     Raises:
-        BadInput: the state dict does not fit to the last entry.
+        BadInput: a file that cannot be read, or is of no PIDM.
     """
-    # A command: it stands above the engine, which composes configs. Nothing else here knows of it.
-    from hydra import compose, initialize_config_dir
+    told = told_by(*_state(networks))
+    learned = told.pop("out_channels") == 2 * OFFICIAL_CHANNELS
+    del told["structure_channels"]  # the data's; see load_into
+    return {**told, "diffusion.learned_variance": learned}
 
-    from engine.build import build_translator
-    from engine.check import check, resolved
-    from engine.command import CONFIGS, register_resolvers
 
-    told = told_by(state, source)
-    settings = {name: value for name, value in told.items() if name not in ("structure_channels", "out_channels")}
-    settings["diffusion.learned_variance"] = told["out_channels"] == 2 * OFFICIAL_CHANNELS
-    chosen = [f"model.{name}={str(value).replace(' ', '').lower()}" for name, value in settings.items()]
-    size = [f"data.{side}=256" for side in ("height", "width")]
-    register_resolvers()
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        words = ["model=pidm", f"data={data}", "data.structure=pose_map", *size, *RELEASED, *chosen, *overrides]
-        config = resolved(compose("train", overrides=words))
-    check(config, "engine.configs.TrainConfig")
-    if config["model"]["structure_channels"] != told["structure_channels"]:
+def load_into(module: Any, networks: Networks) -> list[Report]:
+    """Take over the published networks into a `PIDM`.
+
+    Raises:
+        BadInput: the data has structures of other channels, or the state dict does not fit to the last entry.
+    """
+    state, source = _state(networks)
+    channels, here = told_by(state, source)["structure_channels"], module.network.predictor.stem.in_channels
+    if here - OFFICIAL_CHANNELS != channels:
         raise BadInput(
-            f"{source} takes structures of {told['structure_channels']} channels, but data={data} has "
-            f"{config['model']['structure_channels']}: set data.structure"
+            f"{source} takes structures of {channels} channels, but those of the data have {here - OFFICIAL_CHANNELS}: set "
+            f"data.structure"
         )
-    translator = build_translator(config)
-    assert isinstance(translator.network, Network)
-    report = load_state(translator.network, state, source)
-    return {"state_dict": translator.state_dict(), "config": config}, report
+    return [load_state(module.network, state, source)]
 
 
 @exits_with_one_sentence
 def main(arguments: Sequence[str] | None = None) -> None:
     """python -m lightning_modules.pidm.official FILE OUT: the published checkpoint as one of ours."""
+    # A command: it stands above the engine. Nothing else here knows of it.
+    from engine.adopt import adopted, save
+
     parser = argparse.ArgumentParser(prog="python -m lightning_modules.pidm.official", description=main.__doc__)
     parser.add_argument("file", type=Path, help="such as last.pt")
     parser.add_argument("out", type=Path, help="such as pidm.ckpt")
@@ -324,11 +328,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     if given.out.exists():
         raise BadInput(f"{given.out} exists already: choose another name")
-    checkpoint, report = converted(read(given.file), str(given.file), given.data, given.set)
-    partial = given.out.with_name(f".{given.out.name}.partial")
-    torch.save(checkpoint, partial)
-    partial.replace(given.out)
-    print(f"{report}\n{given.out} is written: python translate.py ckpt={given.out} source=... structure=... out=...")
+    checkpoint, reports = adopted("pidm", {"ema": given.file}, [f"data={given.data}", *given.set])
+    save(checkpoint, given.out)
+    print(
+        f"{reports[0]}\n{given.out} is written: python translate.py ckpt={given.out} source=... structure=... out=..."
+    )
 
 
 if __name__ == "__main__":

@@ -397,42 +397,69 @@ def released(state: Mapping[str, Tensor], source: str = "the checkpoint") -> dic
     )
 
 
-def converted(state: Mapping[str, Tensor], source: str = "the checkpoint") -> tuple[dict[str, Any], Report]:
-    """A checkpoint of ours, which describes itself, from a published state dict with all four networks."""
-    # A command: it stands above the engine, which composes configs. Nothing else here knows of it.
-    from hydra import compose, initialize_config_dir
-    from hydra.utils import instantiate
+Networks = Mapping[str, "str | Path | Mapping[str, Tensor]"]
+NETWORKS = {"checkpoint": "encoder, generator, discriminator, patch_discriminator"}
+"""A published file holds all four networks (see engine/adopt.py)."""
 
-    from engine.check import resolved
-    from engine.command import CONFIGS, register_resolvers
 
-    options = released(state, source)
-    size = {**DEFAULTS, **options}["crop_size"]
-    overrides = [
-        f"model.{OURS[p]}.{name}={value}" for p, own in settings(options).items() for name, value in own.items()
+def _state(networks: Networks) -> tuple[Mapping[str, Tensor], str]:
+    """The state dict, and its name in sentences."""
+    given = networks["checkpoint"]
+    return (read(given), str(given)) if isinstance(given, str | Path) else (given, "the given state dict")
+
+
+def settings_told_by(networks: Networks) -> list[str]:
+    """Pictures of the published model's size."""
+    size = {**DEFAULTS, **released(*_state(networks))}["crop_size"]
+    return [
+        "data=folders",
+        "data.structure=image",
+        "data.folder_x=images",
+        "data.pairing=random",
+        f"data.height={size}",
+        f"data.width={size}",
+        "data.load_height=null",
+        "data.load_width=null",
     ]
-    overrides += [f"data.height={size}", f"data.width={size}", "data.load_height=null", "data.load_width=null"]
-    overrides += ["data.structure=image", "data.folder_x=images", "data.pairing=random"]
-    register_resolvers()
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        config = resolved(compose("train", overrides=["model=swapae", "data=folders", *overrides]))
-    translator = instantiate(config["model"], _convert_="all")
-    report = load_state({prefix: getattr(translator, name) for prefix, name in OURS.items()}, state, source)
-    return {"state_dict": translator.state_dict(), "config": config}, report
+
+
+def arguments_told_by(networks: Networks) -> dict[str, Any]:
+    """Arguments of the four networks, by the published model whose shapes the file has.
+
+    Raises:
+        BadInput: a file that cannot be read, or has the shapes of no published model.
+    """
+    options = released(*_state(networks))
+    return {f"{OURS[p]}.{name}": value for p, own in settings(options).items() for name, value in own.items()}
+
+
+def load_into(module: nn.Module, networks: Networks) -> list[Report]:
+    """Take over a published checkpoint into a `SwappingAutoencoder`.
+
+    Raises:
+        BadInput: it does not fit to the last entry.
+    """
+    state, source = _state(networks)
+    return [load_state({prefix: module.get_submodule(name) for prefix, name in OURS.items()}, state, source)]
 
 
 @exits_with_one_sentence
 def main(arguments: Sequence[str] | None = None) -> None:
     """python -m lightning_modules.swapae.official FILE OUT: a published checkpoint as one of ours, to translate with."""
+    # A command: it stands above the engine. Nothing else here knows of it.
+    from engine.adopt import adopted, save
+
     parser = argparse.ArgumentParser(prog="python -m lightning_modules.swapae.official", description=main.__doc__)
-    parser.add_argument("file", help="such as church_pretrained/latest_checkpoint.pth")
-    parser.add_argument("out", help="such as church.ckpt")
+    parser.add_argument("file", type=Path, help="such as church_pretrained/latest_checkpoint.pth")
+    parser.add_argument("out", type=Path, help="such as church.ckpt")
     given = parser.parse_args(arguments)
-    if Path(given.out).exists():
+    if given.out.exists():
         raise BadInput(f"{given.out} exists already: choose another name")
-    checkpoint, report = converted(read(given.file), given.file)
-    torch.save(checkpoint, given.out)
-    print(f"{report}\n{given.out} is written: python translate.py ckpt={given.out} source=... structure=... out=...")
+    checkpoint, reports = adopted("swapae", {"checkpoint": given.file})
+    save(checkpoint, given.out)
+    print(
+        f"{reports[0]}\n{given.out} is written: python translate.py ckpt={given.out} source=... structure=... out=..."
+    )
 
 
 if __name__ == "__main__":

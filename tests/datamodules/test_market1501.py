@@ -236,7 +236,9 @@ def test_a_camera_without_images_is_named(market):
 def test_truth_comes_with_the_batches_that_are_measured(market, market_copy, market_root):
     batch = first_batch(market(truth=True, height=64, width=32), "test")
     assert sorted(batch.truth) == sorted(
-        f"{side}_{what}" for side in ("source", "target") for what in ("silhouette", "background", "joints")
+        f"{side}_{what}"
+        for side in ("source", "target")
+        for what in ("silhouette", "background", "joints", "part", "place")
     )
     silhouette, background = batch.truth["target_silhouette"], batch.truth["target_background"]
     assert silhouette.shape == (4, 1, 64, 32)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import types
 
 from rich.console import Console
 
-from engine.report import conclude, measures_table, write_report
+from engine.report import conclude, measures_table, with_caveats, write_report
 from engine.run_folder import RunFolder
 
 MEASURED = {
@@ -48,3 +49,15 @@ def test_a_sweeps_report_has_what_varied_and_what_was_measured(tmp_path):
     with (tmp_path / "report.csv").open() as file:
         assert csv.DictReader(file).fieldnames == ["job", "model.lr", "test/ssim"]
     assert "| 1_b | 0.0001 | 0.7 |" in (tmp_path / "report.md").read_text()
+
+
+def test_what_one_must_know_of_a_result_is_in_its_file_and_on_the_screen(tmp_path):
+    plain, told = (types.SimpleNamespace(caveats=lambda said=said: said) for said in ([], ["VGG19 was random."]))
+    assert with_caveats(MEASURED, plain) == MEASURED
+    results = with_caveats(MEASURED, told)
+    assert next(iter(results.items())) == ("caveats", "VGG19 was random.")
+    screen = io.StringIO()
+    conclude(results, RunFolder(tmp_path), Console(file=screen, width=300))
+    assert "VGG19 was random." in screen.getvalue()
+    write_report([{"job": "0", "caveats": "VGG19 was random.", "test/ssim": 0.8}] * 2, tmp_path)
+    assert "VGG19 was random." in (tmp_path / "report.md").read_text()

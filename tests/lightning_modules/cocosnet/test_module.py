@@ -91,6 +91,13 @@ def test_one_step_with_every_loss_moves_every_network():
     assert not [name for name in moving if torch.equal(before[name], after[name])]
 
 
+def test_a_random_vgg_is_a_caveat_of_every_result_unless_no_loss_reads_it():
+    assert "random VGG19" in made().caveats()[0]
+    without = made(weights={"contextual": 0.0, "perceptual": 0.0, "feature_matching": 0.0, "reconstruction": 1.0})
+    assert without.caveats() == []
+    assert "reconstruction" in trained(without, drawn(1, paired=True)).last_losses
+
+
 def test_losses_without_weight_are_not_computed():
     translator = trained(made(weights={"contextual": 0.0, "perceptual": 0.0, "feature_matching": 0.0}), drawn(1))
     assert set(translator.last_losses) == {

@@ -67,10 +67,10 @@ def test_every_fault_of_a_state_dict_is_an_error():
     network = official.build("G", SMALL)
     state = official.to_official(network)
     for changed, says in (
-        ({name: value for name, value in state.items() if name != "fc.bias"}, "fc.bias is missing"),
-        ({**state, "extra.weight": torch.zeros(1)}, "extra.weight has no place"),
+        ({name: value for name, value in state.items() if name != "fc.bias"}, "missing fc.bias"),
+        ({**state, "extra.weight": torch.zeros(1)}, "left over extra.weight"),
         ({**state, "up_0.gap_fc.weight": torch.zeros(1)}, "D_cam"),
-        ({**state, "fc.bias": torch.zeros(3)}, r"fc.bias gives \[3\]"),
+        ({**state, "fc.bias": torch.zeros(3)}, r"fc.bias is \[3\]"),
     ):
         with pytest.raises(BadInput, match=says):
             official.load_state(network, changed, "latest_net_G.pth")
