@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 from datamodules.bad_input import BadInput, nearest
@@ -77,7 +78,13 @@ def translate(
             raise BadInput(
                 f"the swapping autoencoder has no option {name!r}, only {', '.join(known)}.{nearest(name, known)}"
             )
-    return Edit(**options).apply(autoencoder, batch, noise)
+    try:
+        edit = TypeAdapter(Edit).validate_python(options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"][:2]))
+        raise BadInput(f"options.{where}={first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}") from error
+    return edit.apply(autoencoder, batch, noise)
 
 
 @dataclass(frozen=True)
@@ -89,9 +96,10 @@ class Edit:
     steps: int | None = None
     """So many amounts from 0 to `amount`, side by side: a strip."""
     mask: Any = None
-    """Where to change the style: an image file, white inside, or a tensor; see `masks.user_mask`."""
+    """Where to change the style: an image file, white inside; a folder with a mask for each target, of its name; or a tensor;
+    see `masks.user_mask`."""
     regions: Sequence[dict[str, Any]] | None = None
-    """Several regions, each `{mask: ..., style: FILE}`; without a style, the source's."""
+    """Several regions, each `{mask: ..., style: FILE}`, later ones over earlier ones; without a style, the source's."""
     fusion: Fusion = "modulation"
     """What is mixed along masks: modulations, or features."""
     directions: Any = None
@@ -117,24 +125,27 @@ class Edit:
             return strip([batch.target, *swaps.unbind(1)])
         if self.steps is not None:
             amounts = torch.linspace(0, 1, self.steps).tolist()
-            return strip(
-                [autoencoder.decode(contents, self._style(autoencoder, contents, styles, t), maps) for t in amounts]
-            )
-        return autoencoder.decode(contents, self._style(autoencoder, contents, styles, 1.0), maps)
+            edited = (self._style(autoencoder, contents, styles, t, batch.target_key) for t in amounts)
+            return strip([autoencoder.decode(contents, style, maps) for style in edited])
+        return autoencoder.decode(contents, self._style(autoencoder, contents, styles, 1.0, batch.target_key), maps)
 
     def _check(self) -> None:
+        if self.regions is not None and not self.regions:
+            raise BadInput("regions=[] names no region: give at least one {mask: FILE, style: FILE}")
+        if self.directions is None and (self.shift or self.component):
+            raise BadInput(
+                "component and shift need directions=FILE, as python -m lightning_modules.swapae.directions writes it"
+            )
         if self.mask is not None and self.regions:
             raise BadInput(
                 "give either mask=... or regions=[...], not both: a mask is one region with the source's style"
             )
         if self.steps is not None and self.steps < 2:
             raise BadInput(f"steps={self.steps} makes no strip: take at least 2")
-        if self.grid and (
+        if (self.grid or self.styles is not None) and (
             self.mask is not None or self.regions or self.steps is not None or self.directions is not None
         ):
             raise BadInput("grid=true and styles=... show whole swaps: leave out mask, regions, steps and directions")
-        if self.fusion not in ("modulation", "features"):
-            raise BadInput(f"fusion={self.fusion!r} must be 'modulation' or 'features'")
 
     def _styles_of_files(self, autoencoder: Autoencoder, contents: Codes) -> Codes:
         paths = [self.styles] if isinstance(self.styles, str) else list(self.styles or [])
@@ -150,8 +161,14 @@ class Edit:
         codes = torch.cat([e.content for e in encoded]), torch.cat([e.style for e in encoded])
         return Codes(*codes, first.height, first.width)
 
-    def _style(self, autoencoder: Autoencoder, contents: Codes, styles: Codes, part: float) -> Style:
-        """The style to decode with, `part` of the way to the whole edit."""
+    def _style(
+        self, autoencoder: Autoencoder, contents: Codes, styles: Codes, part: float, keys: Sequence[str]
+    ) -> Style:
+        """The style to decode with, `part` of the way to the whole edit.
+
+        Args:
+            keys: the targets' files, whose masks a folder may hold.
+        """
         own = contents.style
 
         def towards(style: Tensor) -> Tensor:
@@ -163,6 +180,7 @@ class Edit:
         if self.mask is None and not self.regions:
             return towards(styles.style)
         size = len(contents), contents.height, contents.width
+        names = [Path(key).stem for key in keys]
         regions = []
         for region in self.regions or [{"mask": self.mask}]:
             unknown = sorted(set(region) - {"mask", "style"})
@@ -172,7 +190,7 @@ class Edit:
             if region.get("style") is not None:
                 picture = read_picture(region["style"], contents.height, contents.width).to(own.device)
                 style = autoencoder.encode(picture[None]).style.expand(len(contents), -1)
-            regions.append(Region(user_mask(region["mask"], *size).to(own.device), towards(style)))
+            regions.append(Region(user_mask(region["mask"], *size, names).to(own.device), towards(style)))
         return region_style(own, regions, self.fusion)
 
 
@@ -200,6 +218,8 @@ def read_picture(path: str | Path, height: int, width: int) -> Tensor:
             pixels = np.asarray(file.convert("RGB").resize((width, height), Image.Resampling.BICUBIC), dtype=np.float32)
     except FileNotFoundError as error:
         raise BadInput(f"style {path}: there is no such file") from error
+    except IsADirectoryError as error:
+        raise BadInput(f"style {path} is a folder: name an image file in it") from error
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
         raise BadInput(f"style {path} cannot be read as an image: {error}") from error
     return torch.from_numpy(pixels).permute(2, 0, 1) / 127.5 - 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,12 +69,13 @@ def _shapes(
     return torch.where(is_ellipse, dy.square() + dx.square() <= 1, (dy.abs() <= 1) & (dx.abs() <= 1))
 
 
-def user_mask(mask: Any, batch: int, height: int, width: int) -> Tensor:
+def user_mask(mask: Any, batch: int, height: int, width: int, names: Sequence[str] = ()) -> Tensor:
     """A user's mask for a batch of images.
 
     Args:
-        mask: a file (grey, white is inside, grey is half inside; resized to the images), or a tensor (H, W), (1, H, W),
-            (1, 1, H, W) or (batch, 1, H, W) of bool, or of floats in [0, 1].
+        mask: a file (grey, white is inside, grey is half inside; resized to the images); a folder of such files, one for
+            each image; or a tensor (H, W), (1, H, W), (1, 1, H, W) or (batch, 1, H, W) of bool, or of floats in [0, 1].
+        names: what the images are called, and their masks in a folder: the files' names without extensions.
 
     Returns:
         (batch, 1, height, width) in [0, 1].
@@ -81,12 +83,14 @@ def user_mask(mask: Any, batch: int, height: int, width: int) -> Tensor:
     Raises:
         BadInput: it is neither, is of another size, or has other values.
     """
+    if isinstance(mask, str | Path) and Path(mask).is_dir():
+        return torch.cat([user_mask(_mask_of(Path(mask), name), 1, height, width) for name in names])
     if isinstance(mask, str | Path):
         mask = read_mask(mask)
         mask = F.interpolate(mask[None, None], (height, width), mode="bilinear", antialias=True, align_corners=False)
         return mask.clamp(0, 1).expand(batch, -1, -1, -1)
     if not isinstance(mask, Tensor):
-        raise BadInput(f"a mask must be an image file or a tensor, not {type(mask).__name__}")
+        raise BadInput(f"a mask must be an image file, a folder of them or a tensor, not {type(mask).__name__}")
     shaped = mask.view(1, *mask.shape) if mask.ndim == 3 else mask.view(1, 1, *mask.shape) if mask.ndim == 2 else mask
     if shaped.ndim != 4 or shaped.shape[0] not in (1, batch) or tuple(shaped.shape[1:]) != (1, height, width):
         raise BadInput(
@@ -98,6 +102,14 @@ def user_mask(mask: Any, batch: int, height: int, width: int) -> Tensor:
     if not bool(((shaped >= 0) & (shaped <= 1)).all()):
         raise BadInput(f"a mask must lie in [0, 1], not in [{shaped.min():.3g}, {shaped.max():.3g}]")
     return shaped.float().expand(batch, -1, -1, -1)
+
+
+def _mask_of(folder: Path, name: str) -> Path:
+    """The mask of one image in a folder of them."""
+    found = sorted(file for file in folder.iterdir() if file.stem == name)
+    if not found:
+        raise BadInput(f"mask {folder}: the folder has no mask for {name}, such as {name}.png")
+    return found[0]
 
 
 def read_mask(path: str | Path) -> Tensor:

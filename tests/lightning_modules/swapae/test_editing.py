@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -131,13 +132,45 @@ def test_a_grid_has_every_pair(made, picture):
         ({"regions": [{"mask": torch.ones(16, 16), "style": "none.png"}]}, "no such file"),
         ({"mask": torch.ones(8, 8)}, "does not fit"),
         ({"grid": True, "steps": 3}, "leave out"),
-        ({"fusion": "images"}, "must be 'modulation' or 'features'"),
+        ({"fusion": "images"}, "should be 'modulation' or 'features'"),
         ({"directions": "none.safetensors"}, "no such file"),
+        ({"shift": 2.0}, "need directions=FILE"),
+        ({"regions": []}, "names no region"),
+        ({"regions": "mask.png"}, "options.regions='mask.png': "),
+        ({"regions": ["mask.png"]}, r"options.regions.0='mask.png': input should be a valid dictionary"),
+        ({"amount": "much"}, "options.amount='much': input should be a valid number"),
+        ({"steps": 2.5}, "options.steps=2.5: input should be a valid integer"),
+        ({"mask": [1, 2]}, "not list"),
     ],
 )
 def test_what_cannot_be_done_is_said(made, options, reason):
     with pytest.raises(BadInput, match=reason):
         translate(made, batch_of(2), "fixed", **options)
+
+
+def test_a_folder_is_no_style_of_a_region(made, tmp_path):
+    with pytest.raises(BadInput, match="is a folder: name an image file"):
+        translate(made, batch_of(2), "fixed", regions=[{"mask": torch.ones(16, 16), "style": str(tmp_path)}])
+
+
+def test_a_folder_holds_a_mask_for_each_image(made, tmp_path):
+    batch = batch_of(2, 16, 128)
+    for name, side in (("0", slice(0, 8)), ("1", slice(-8, None))):
+        mask = np.zeros((16, 128), np.uint8)
+        mask[:, side] = 255
+        Image.fromarray(mask).save(tmp_path / f"{name}.png")
+    kept = translate(made, batch, "fixed", amount=0.0)
+    change = (translate(made, batch, "fixed", mask=str(tmp_path)) - kept).abs().amax((1, 2))
+    assert change[0, :8].max() > 0.01 > 1e-6 > change[0, 64:].max()
+    assert change[1, -8:].max() > 0.01 > 1e-6 > change[1, :64].max()
+    (tmp_path / "1.png").unlink()
+    with pytest.raises(BadInput, match="no mask for 1"):
+        translate(made, batch, "fixed", mask=str(tmp_path))
+
+
+def test_styles_of_a_folder_are_whole_swaps(made, picture):
+    with pytest.raises(BadInput, match="leave out mask"):
+        translate(made, batch_of(2), "fixed", styles=str(picture), mask=torch.ones(16, 16))
 
 
 def test_a_folder_without_pictures_has_no_styles(made, tmp_path):
