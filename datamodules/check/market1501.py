@@ -91,7 +91,7 @@ def outside(report: Report, path: Path, names: list[str], points: np.ndarray, si
     """A row about joints that lie outside of their picture of (N, 2) height and width; zeros where nobody knows."""
     places, present = points[..., :2], points[..., 2] > 0
     limit = size[:, None, ::-1]
-    wrong = present & ((places >= limit) | (places < 0)).any(-1) & size.all(1)[:, None]
+    wrong: np.ndarray = present & ((places >= limit) | (places < 0)).any(-1) & size.all(1)[:, None]
     shown = [f"{names[row]}: joint {int(wrong[row].argmax())}" for row in np.flatnonzero(wrong.any(1)).tolist()]
     report.none_of(f"rows of {report.short(path)} with joints outside the picture", shown)
 
