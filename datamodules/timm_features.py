@@ -38,8 +38,9 @@ class TimmFeatures:
         name = model.split(".")[0]
         if not timm.is_model(name):
             raise BadInput(f"timm has no network {model!r} (--model).{nearest(name, timm.list_models())}")
-        self.network = timm.create_model(model, pretrained=False, num_classes=0)
-        self._load(weights)
+        self.network: torch.nn.Module = timm.create_model(model, pretrained=False, num_classes=0)
+        head = timm.get_pretrained_cfg_value(model, "classifier") or "head.fc"
+        self._load(weights, name, (head,) if isinstance(head, str) else tuple(head))
         self.network.eval().requires_grad_(False).to(device)
         self.device = device
         settings = timm.data.resolve_model_data_config(self.network)
@@ -48,7 +49,8 @@ class TimmFeatures:
         digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
         self.made = {"features": "timm", "model": model, "weights": weights.name, "sha256": digest}
 
-    def _load(self, path: Path) -> None:
+    def _load(self, path: Path, architecture: str, heads: tuple[str, ...]) -> None:
+        """Load a state dict, of which the classifier (modules of these names) is left out."""
         if not path.is_file():
             raise BadInput(f"the weights {path} do not exist (--weights): download the network's file by hand")
         try:
@@ -59,20 +61,18 @@ class TimmFeatures:
             else:
                 found = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # damaged files raise anything
-            raise BadInput(f"{path} holds no weights that can be read ({str(error).splitlines()[0]})") from error
+            raise BadInput(
+                f"{path} holds no weights that can be read ({(str(error) or type(error).__name__).splitlines()[0]})"
+            ) from error
         found = found.get("state_dict", found) if isinstance(found, dict) else None
         if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
             raise BadInput(f"{path} holds no state dict (--weights)")
-        head = self.network.pretrained_cfg.get("classifier") or "head.fc"
-        heads = (head,) if isinstance(head, str) else tuple(head)
         kept = {key: value for key, value in found.items() if not key.startswith(tuple(f"{name}." for name in heads))}
         try:
             self.network.load_state_dict(kept)
         except RuntimeError as error:
             reason = " ".join(line.strip() for line in str(error).splitlines()[1:2])[:200]
-            raise BadInput(
-                f"{path} does not hold the weights of {self.network.default_cfg.get('architecture')} ({reason})"
-            ) from error
+            raise BadInput(f"{path} does not hold the weights of {architecture} ({reason})") from error
 
     @torch.no_grad()
     def of(self, rows: Sequence[int], read: Callable[[int], np.ndarray], advance: Callable[[int], None]) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -167,19 +168,22 @@ def _splits(report: Report, data: CelebAHQ, images: np.ndarray) -> None:
         names = Counter(original.values())
         again = [f"{name:06d}.jpg" for name, times in names.items() if times > 1]
         report.none_of(f"images of CelebA that {report.short(mapping)} names twice", again)
-    for kind in ("celeba", "lists"):
+    kinds: tuple[Literal["celeba", "lists"], ...] = ("celeba", "lists")
+    for kind in kinds:
         if (mapping if kind == "celeba" else data._text("val.txt")) is None:
             continue
-        data.partition = kind  # type: ignore[assignment]
+        data.partition = kind
         try:
-            splits = data._split(images)
+            splits: dict[str, np.ndarray] = {str(split): rows for split, rows in data._split(images).items()}
         except BadInput as error:
             report.none_of(f"faults of the split by {kind}", [str(error)])
             continue
         how = "the mapping file" if kind == "celeba" else "train.txt and val.txt"
         for split, published in SPLITS.items():
             report.count(f"{split} images by {how}", len(splits[split]), published)
-        as_text = {split: [f"{image}.jpg" for image in numbers.tolist()] for split, numbers in splits.items()}
+        as_text: dict[str, list[str]] = {
+            split: [f"{image}.jpg" for image in numbers.tolist()] for split, numbers in splits.items()
+        }
         there = {f"{image}.jpg" for image in images.tolist()}
         if kind == "lists":
             for split, name in (("train", "train.txt"), ("val", "val.txt")):

@@ -45,8 +45,8 @@ def check(root: Path, report: Report) -> None:
         report.count(f"images in {report.short(path)}", len(names), published)
         _listed(report, path, names, there)
         people[name] = _people(names)
-    if len(people) == 2:
-        shared(report, "people in both train.lst and test.lst", *people.values())
+    if len(people) == len(LISTED):
+        shared(report, "people in both train.lst and test.lst", people["train.lst"], people["test.lst"])
     for side in ("train", "test"):
         _csv_pairs(report, copy, side, there)
         _annotation(report, copy, side, there)
@@ -182,7 +182,8 @@ def _pose_files(report: Report, copy: Copy, catalogue: Catalogue) -> None:
         inside = [Path(catalogue.root, file).relative_to(catalogue.folder) for file in catalogue.files]
         for source, ending in ENDINGS.items():
             paths = [(folder / file).with_suffix("").with_name(file.stem + ending) for file in inside]
-            there, missing = [], []
+            there: list[Path] = []
+            missing: list[Path] = []
             for path in paths:
                 (there if path.is_file() else missing).append(path)
             if not there:

@@ -89,9 +89,10 @@ def _annotation(report: Report, path: Path | None, side: str, stored: dict[str, 
 
 def outside(report: Report, path: Path, names: list[str], points: np.ndarray, size: np.ndarray) -> None:
     """A row about joints that lie outside of their picture of (N, 2) height and width; zeros where nobody knows."""
-    places, present = points[..., :2], points[..., 2] > 0
+    places = points[..., :2]
+    present: np.ndarray = points[..., 2] > 0
     limit = size[:, None, ::-1]
-    wrong = present & ((places >= limit) | (places < 0)).any(-1) & size.all(1)[:, None]
+    wrong: np.ndarray = present & ((places >= limit) | (places < 0)).any(-1) & np.all(size > 0, axis=1, keepdims=True)
     shown = [f"{names[row]}: joint {int(wrong[row].argmax())}" for row in np.flatnonzero(wrong.any(1)).tolist()]
     report.none_of(f"rows of {report.short(path)} with joints outside the picture", shown)
 

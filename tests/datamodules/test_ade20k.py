@@ -255,7 +255,7 @@ def test_files_that_are_odd(ade, ade_copy, caplog):
 
 def test_a_label_that_does_not_exist_is_named(ade, ade_copy):
     for path in (ade_copy / "annotations/validation").iterdir():
-        Image.fromarray(np.full((48, 64), 200, np.uint8)).save(path)
+        Image.fromarray(np.full_like(np.asarray(Image.open(path)), 200)).save(path)
     data = ade(root=str(ade_copy))
     data.setup("test")
     batches = iter(data.test_dataloader())
