@@ -12,6 +12,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(data.REPLICAS, "market1501", {"identities": 8, "images_per_identity": 4, "truth": False})
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small")
 def test_a_row_holds_what_was_measured(tmp_path):
     found = data._measure("market1501", str(tmp_path), 1.0, ["data.batch_size=4"])
