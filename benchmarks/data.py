@@ -68,7 +68,7 @@ def main() -> None:
         if done.returncode:
             sys.exit(f"{name} failed")
         rows.append({"name": name, **json.loads(done.stdout.splitlines()[-1])})
-    _show(rows)
+        _show(rows)
 
 
 def _measure(name: str, folder: str, seconds: float, overrides: list[str]) -> dict[str, Any]:

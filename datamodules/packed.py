@@ -27,6 +27,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
@@ -89,9 +90,7 @@ class Packing:
             "torchvision": torchvision.__version__,
         }
         if self.kind == "parts":
-            import skimage
-
-            libraries["scikit-image"] = skimage.__version__
+            libraries["scikit-image"] = version("scikit-image")
         return {
             "version": VERSION,
             "libraries": libraries,
@@ -264,7 +263,7 @@ class _Writer:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
         loader: DataLoader = DataLoader(
-            _Images(self.packing, done),  # type: ignore[arg-type]
+            _Images(self.packing, done),
             batch_size=PORTION,
             num_workers=self.workers,
             collate_fn=list,
@@ -307,7 +306,7 @@ class _Rows:
     def __init__(self, path: Path, done: int) -> None:
         shown = np.load(path, mmap_mode="r")
         self.shape, self.dtype = shown.shape[1:], shown.dtype
-        self.path, self.start = path, shown.offset + done * shown[:1].nbytes  # type: ignore[attr-defined]
+        self.path, self.start = path, shown.offset + done * shown[:1].nbytes
 
     def __enter__(self) -> Self:
         self.file = self.path.open("r+b")
