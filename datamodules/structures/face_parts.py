@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from datamodules.structures.labels import one_hot
 from datamodules.structures.structure import Annotation
 
 PARTS = (
@@ -102,7 +103,6 @@ class FaceLabels:
         """(B, 19, H, W) of labels as `labels_of` makes them."""
         assert annotation is not None, "a label map cannot be told from a picture"
         glasses = (annotation >= CLASSES) & (annotation < 2 * CLASSES)
-        plain = torch.where(glasses, annotation - CLASSES, annotation)
-        maps = plain[:, None] == torch.arange(CLASSES, device=annotation.device)[:, None, None]
-        maps[:, GLASSES] |= glasses
-        return maps.float()
+        maps = one_hot(torch.where(glasses, annotation - CLASSES, annotation), CLASSES)
+        maps[:, GLASSES].masked_fill_(glasses, 1)
+        return maps
