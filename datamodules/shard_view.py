@@ -129,7 +129,7 @@ def _fetched(source: str, folder: Path) -> list[Path]:
         addresses = [(f"{base}/{one['name']}", one) for one in listed]
     paths = []
     for address, expected in track(addresses, description="fetching shards", disable=len(addresses) < 2):
-        path = folder / PurePosixPath(urlsplit(address).path).name
+        path = folder / str(urlsplit(address).path).rpartition("/")[2]
         state = hashlib.sha256()
         with _answer(address) as answer, path.open("wb") as file:
             length = answer.headers.get("Content-Length")

@@ -464,12 +464,10 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
 
 def _of_one_size(items: list[Any]) -> list[Any]:
     """The items whose pictures are as large as those of the first: others cannot be shown in one batch."""
-    first = next((item for item in items if not isinstance(item, BadInput)), None)
-    return [
-        item
-        for item in items
-        if isinstance(item, BadInput) or all(item[side].shape == first[side].shape for side in ("source", "target"))
-    ]
+    whole = [item for item in items if not isinstance(item, BadInput)]
+    if len(whole) < len(items):
+        return items  # which says why
+    return [item for item in items if all(item[side].shape == items[0][side].shape for side in ("source", "target"))]
 
 
 def _signed(pixels: Tensor) -> Tensor:
