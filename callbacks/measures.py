@@ -13,6 +13,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
+from datamodules.bad_input import BadInput
 from datamodules.batch import Batch
 from metrics.frechet import FeatureStatistics, frechet_distance
 from metrics.glossary import COPY_SOURCE, PER_IMAGE
@@ -127,6 +128,12 @@ class Measures(pl.Callback):
             self._fitted = True
         # The method's validation step hands on its translation; one that does not is asked for it.
         translation = outputs if isinstance(outputs, Tensor) else pl_module.translate(batch)
+        if translation.shape[-2:] != batch.target.shape[-2:]:
+            made, true = (" x ".join(map(str, image.shape[-2:])) for image in (translation, batch.target))
+            raise BadInput(
+                f"a translation of {made} (height x width) cannot be measured against a target of {true}: set "
+                "callbacks.measures=null, or a data.preprocess that gives all pictures one size"
+            )
         images = {"translation": translation.detach().float(), "target": batch.target, COPY_SOURCE: _source(batch)}
         for kind, collected in self._sets.items():
             collected.add(images[kind])

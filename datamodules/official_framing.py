@@ -55,8 +55,7 @@ class OfficialFraming(Framing):
             )
         # Every place equally often; `down` and `across` are less than 1.
         top, left = (int(part * (load[i] - crop[i] + 1)) for i, part in enumerate((self.down, self.across)))
-        sizes = {"height": crop[0], "width": crop[1], "load_height": load[0], "load_width": load[1]}
-        return replace(self, **sizes, top=top, left=left)
+        return replace(self, height=crop[0], width=crop[1], load_height=load[0], load_width=load[1], top=top, left=left)
 
     def _resized(self, image: Tensor, interpolation: InterpolationMode) -> Tensor:
         if interpolation != InterpolationMode.BICUBIC:

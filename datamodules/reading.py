@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from datamodules.bad_input import BadInput
+from datamodules.shards import opened
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"})
 """What counts as an image file, whatever the case of the letters."""
@@ -59,7 +60,7 @@ def read_labels(path: str) -> np.ndarray:
 
 def _decoded(path: str, convert: Callable[[Image.Image], np.ndarray]) -> np.ndarray:
     try:
-        with Image.open(path) as image:
+        with opened(path) as file, Image.open(file) as image:
             return convert(image)
     except FileNotFoundError as error:
         raise Unreadable(path, "does not exist") from error
@@ -206,8 +207,9 @@ def scan(paths: Sequence[str], threads: int = 16) -> Scan:
 def _look_at(path: str) -> tuple[int, int] | str:
     """Height and width of an image file, or why it cannot be read."""
     try:
-        with Path(path).open("rb") as file:
-            length = os.fstat(file.fileno()).st_size
+        with opened(path) as file:
+            length = file.seek(0, os.SEEK_END)
+            file.seek(0)
             if length == 0:
                 return "is empty (0 bytes)"
             with Image.open(file) as image:

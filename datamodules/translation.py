@@ -94,6 +94,7 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
         cache: Literal["packed"] | None = None,  # packed: decode and resize once, into files that workers map
         cache_dir: str | None = None,  # where these lie; null: in root, or in the user's cache where that is read-only
         truth: bool = False,  # validation and test batches carry what only a replica knows
+        shards: str | None = None,  # tars that root is made a view of where it does not exist, see shard_view
         replica: dict[str, Any] | None = None,  # settings of the replica that is written where root does not exist
     ) -> None:
         """See the comments of the arguments.
@@ -118,6 +119,7 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
                 "set data.structure to edges, or to what else the dataset has"
             )
         self.structure_to_photo = structure_to_photo and pairing == "domains"
+        self.shards = shards
         self.framing = Framing(height, width, load_height or height, load_width or width)
         self.preprocess = preprocess
         if preprocess is not None:
@@ -186,7 +188,11 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
     # Lightning's hooks.
 
     def prepare_data(self) -> None:
-        """Write the replica where the dataset's folder does not exist and a replica is asked for."""
+        """Where the dataset's folder does not exist, make it a view of the shards, or write the replica, asked for."""
+        if self.shards is not None:
+            from datamodules.shard_view import make_view
+
+            make_view(self.root, self.shards)
         if self.replica is not None and not self.root.exists():
             settings = {"name": self.replica_name, **self.replica}
             if settings["name"] is None:
@@ -521,12 +527,10 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
 
 def _of_one_size(items: list[Any]) -> list[Any]:
     """The items whose pictures are as large as those of the first: others cannot be shown in one batch."""
-    first = next((item for item in items if not isinstance(item, BadInput)), None)
-    return [
-        item
-        for item in items
-        if isinstance(item, BadInput) or all(item[side].shape == first[side].shape for side in ("source", "target"))
-    ]
+    whole = [item for item in items if not isinstance(item, BadInput)]
+    if len(whole) < len(items):
+        return items  # which says why
+    return [item for item in items if all(item[side].shape == items[0][side].shape for side in ("source", "target"))]
 
 
 def _misshapen(pictures: np.ndarray, maps: np.ndarray) -> np.ndarray:

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+PoolState = Tensor | list[Tensor] | None
+
 
 def swap_half_of_them(size: int) -> int | None:
     """With probability 1/2 the position, uniform in [0, size), at which to swap; from torch's global generator."""
@@ -52,16 +54,19 @@ class ImagePool:
         kept, self.images[position] = self.images[position], image.clone()
         return kept.to(image)
 
-    def state(self) -> Tensor | None:
-        """All images as one tensor on the CPU, for a checkpoint; None while there are none."""
+    def state(self) -> PoolState:
+        """All images on the CPU, for a checkpoint: as one tensor, or as a list where they differ in size; None while there
+        are none."""
+        if len({image.shape for image in self.images}) > 1:
+            return [image.cpu() for image in self.images]
         return torch.stack(self.images).cpu() if self.images else None
 
-    def load(self, state: Tensor | None) -> None:
+    def load(self, state: PoolState) -> None:
         """Go on from what `state` returned. Images move to the device of the new ones as they are needed."""
-        self.images = [] if state is None else list(state[: self.size].unbind())
+        self.images = [] if state is None else list(state[: self.size])
 
 
-def of_all_ranks(state: dict[str, Tensor | None]) -> list[dict[str, Tensor | None]]:
+def of_all_ranks(state: dict[str, PoolState]) -> list[dict[str, PoolState]]:
     """The states of all processes, by rank, on each of them; all must call it."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return [state]

@@ -72,3 +72,12 @@ def test_an_empty_pool_is_saved_as_none_and_a_smaller_pool_takes_what_fits():
     assert numbers(torch.stack(smaller.images)) == [0, 1]
     smaller.load(None)
     assert smaller.images == []
+
+
+def test_images_of_several_sizes_are_kept_for_a_checkpoint():
+    pool, other = ImagePool(4), ImagePool(4)
+    for side in (4, 6, 4):
+        pool.query(torch.rand(1, 3, side, 5))
+    other.load(pool.state())
+    assert [image.shape for image in other.images] == [(3, 4, 5), (3, 6, 5), (3, 4, 5)]
+    assert all(a.equal(b) for a, b in zip(pool.images, other.images, strict=True))
