@@ -174,7 +174,8 @@ class _Reader:
         return picture, annotation
 
     def _padded(self, stored: np.ndarray) -> np.ndarray:
-        return padding(*stored.shape[:2], self.proportions).around(stored)
+        height, width = stored.shape[:2]
+        return padding(height, width, self.proportions).around(stored)
 
     def _label_map(self, path: Path) -> np.ndarray | None:
         """The class indices of a file, or None where it is a photograph."""

@@ -15,6 +15,7 @@ from torchvision.io import read_image
 from torchvision.utils import make_grid, save_image
 
 from datamodules.bad_input import BadInput
+from datamodules.reading import EXTENSIONS
 from engine.applying import rebuild
 from lightning_modules.blocks.picture import structure_picture
 from lightning_modules.translator import Translator, keyed_randomness
@@ -140,10 +141,21 @@ def _files(side: str, path: str | None) -> list[pathlib.Path]:
         files = sorted(file for file in root.rglob("*") if file.is_file() and _counts(file))
         if not files:
             raise BadInput(f"{side}={path}: the folder holds no files")
-        return files
+        return without_keypoints_of_pictures(files)
     if not root.is_file():
         raise BadInput(f"{side}={path}: there is no such file or folder")
     return [root]
+
+
+def without_keypoints_of_pictures(files: Sequence[pathlib.Path]) -> list[pathlib.Path]:
+    """The files but those of keypoints that lie beside their picture: the picture brings its pose along."""
+    pictures = {file.with_suffix("") for file in files if file.suffix.lower() in EXTENSIONS}
+
+    def named_after_a_picture(file: pathlib.Path) -> bool:
+        stem = file.stem.removesuffix("_keypoints").removesuffix("_candidate")
+        return file.suffix.lower() not in EXTENSIONS and file.with_name(stem) in pictures
+
+    return [file for file in files if not named_after_a_picture(file)]
 
 
 def _counts(file: pathlib.Path) -> bool:

@@ -78,9 +78,9 @@ def mask_for(mask: str | Path | Tensor, height: int, width: int) -> Tensor:
             "%s is %d x %d, but the images are %d x %d (height x width): it is resized",
             *(where[0].upper() + where[1:], *shaped.shape[2:], height, width),
         )
-        binary = bool(((shaped == 0) | (shaped == 1)).all())
+        was_binary = bool(((shaped == 0) | (shaped == 1)).all())
         shaped = F.interpolate(shaped, (height, width), mode="bilinear", antialias=True)
-        if binary:  # between its pixels only
+        if was_binary:  # between its pixels only
             shaped = (shaped >= 0.5).float()
     if not bool(((shaped == 0) | (shaped == 1)).all()):
         log.warning("%s is not binary; it is thresholded at one half", where[0].upper() + where[1:])

@@ -11,7 +11,7 @@ from torchvision.io import read_image
 from torchvision.utils import save_image
 
 from datamodules.bad_input import BadInput
-from engine.translation import all_pairs, paired, save_combinations
+from engine.translation import all_pairs, paired, save_combinations, without_keypoints_of_pictures
 
 
 def paths(*names: str) -> list[Path]:
@@ -27,6 +27,11 @@ def test_all_pairs_are_every_source_with_every_structure() -> None:
         paired(sources, structures)
     with pytest.raises(BadInput, match="give both source"):
         all_pairs(sources, [])
+
+
+def test_a_folder_of_pictures_with_their_keypoints_holds_each_pose_once() -> None:
+    files = paths("a.jpg", "a.json", "b.png", "b_keypoints.json", "c.JPG", "c_candidate.txt", "alone.json")
+    assert without_keypoints_of_pictures(files) == paths("a.jpg", "b.png", "c.JPG", "alone.json")
 
 
 class Colours:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from dataclasses import replace
 
@@ -148,6 +149,15 @@ def test_options_take_the_place_of_the_config():
     image = configured.translate(given, seed=1)
     assert torch.equal(image, pidm().translate(given, seed=1, **asked))
     assert not torch.allclose(image, configured.translate(given, seed=1, pose=0.0), atol=1e-3)
+
+
+def test_the_default_guidance_obeys_both_scales():
+    """`evaluate.py -m model.guidance.pose=0,1,2 model.guidance.style=0,1,2` is to give nine results."""
+    given, module = batch(), pidm()
+    scales = [(pose, style) for pose in (0, 1, 2) for style in (0, 1, 2)]
+    images = [module.translate(given, steps=2, seed=1, pose=pose, style=style) for pose, style in scales]
+    for one, other in itertools.combinations(images, 2):
+        assert not torch.allclose(one, other, atol=1e-3)
 
 
 def test_bfloat16_images_are_near_those_in_float32():
