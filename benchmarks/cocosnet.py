@@ -38,7 +38,9 @@ STEP_FORMS = ("blocks", "recompute", "plain")
 def main() -> None:
     """Measure what the command line asks for and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--features", nargs="*", type=int, help="sides of feature maps (default: 64 128, without --step)")
+    parser.add_argument(
+        "--features", nargs="*", type=int, help="sides of feature maps (default: 64 128, without --step)"
+    )
     parser.add_argument("--step", nargs="*", type=int, default=[], metavar="SIDE", help="whole steps at image sizes")
     parser.add_argument("--repeats", type=int, default=3, help="processes per form")
     parser.add_argument("--check", action="store_true", help="also compare values and gradients of both correlations")

@@ -104,7 +104,11 @@ class SweepReport(Callback):
 def write_report(rows: list[dict[str, Any]], folder: pathlib.Path) -> None:
     """Write rows (job, what was varied, what was measured) as `report.csv` and `report.md`."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    columns = [name for name in columns if name == "job" or len(rows) == 1 or _varies(rows, name) or "/" in name or name == CAVEATS]
+    columns = [
+        name
+        for name in columns
+        if name == "job" or len(rows) == 1 or _varies(rows, name) or "/" in name or name == CAVEATS
+    ]
     with (folder / "report.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, extrasaction="ignore")
         writer.writeheader()

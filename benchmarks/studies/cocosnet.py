@@ -24,6 +24,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
 from callbacks.grids import grid
@@ -84,11 +85,11 @@ def measured(checkpoint: pathlib.Path, picture: pathlib.Path, title: str) -> str
         TRAINED: lambda batch: _looked(translator, batch),
         UNTRAINED: lambda batch: _looked(untrained, batch),
         SAME: lambda batch: same_coordinates(*batch.target.shape[2:]).expand(batch.size, -1, -1, -1),
-        PIXELS: lambda batch: _alike(*(F.avg_pool2d(x, stride) for x in (batch.target, batch.source)), stride),
+        PIXELS: lambda batch: _alike(F.avg_pool2d(batch.target, stride), F.avg_pool2d(batch.source, stride), stride),
     }
     vgg = _vgg()
     if vgg is not None:
-        matchers[VGG] = lambda batch: _alike(*(vgg(x, ("r32",))["r32"] for x in (batch.target, batch.source)), 4)
+        matchers[VGG] = lambda batch: _alike(vgg(batch.target, ("r32",))["r32"], vgg(batch.source, ("r32",))["r32"], 4)
     matches: dict[str, dict[str, list[Tensor]]] = defaultdict(lambda: defaultdict(list))
     images: dict[str, dict[str, list[Tensor]]] = defaultdict(lambda: defaultdict(list))
     pairs = 0
@@ -110,9 +111,9 @@ def measured(checkpoint: pathlib.Path, picture: pathlib.Path, title: str) -> str
     with torch.no_grad():
         panels = translator.panels(examples)
     rows = [f"{source} -> {target}" for source, target in zip(examples.source_key, examples.target_key, strict=True)]
-    grid(panels, rows).save(picture)
+    Image.fromarray(grid(panels, rows)).save(picture)
     steps = int(read(str(checkpoint)).get("global_step", 0))
-    found, made = _means(matches), _means(images)
+    looks, made = _means(matches), _means(images)
     return "\n".join(
         [
             f"## {title}",
@@ -123,9 +124,9 @@ def measured(checkpoint: pathlib.Path, picture: pathlib.Path, title: str) -> str
             "Where the pixels of the person look: at the body part that they show, and at most 10 % of the image's height "
             "beside their true place (of the pixels whose part, or place, the exemplar shows).",
             "",
-            *_table(found),
+            *_table(looks),
             "",
-            verdict(found),
+            verdict(looks),
             "",
             "Images: against the truth, and how far the colours of each region are from the exemplar's (lower is better).",
             "",

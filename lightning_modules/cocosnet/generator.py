@@ -32,7 +32,7 @@ class SpadeGenerator(nn.Module):
         hidden: int = HIDDEN,
         attention: bool = True,
         condition: Literal["warp_and_structure", "warp", "structure"] = "warp_and_structure",
-        reduction: Literal[16, 32] = REDUCTION,
+        reduction: Literal[16, 32] = 32,
         recompute: Literal["none", "large", "all"] = "none",
     ) -> None:
         """
@@ -75,7 +75,7 @@ class SpadeGenerator(nn.Module):
         Raises:
             BadInput: H or W is not a multiple of `reduction`, or smaller than twice that.
         """
-        check_size(*structure.shape[-2:], self.reduction)
+        check_size(structure.shape[-2], structure.shape[-1], self.reduction)
         if self.training:
             advance(self)
         parts = {"warp_and_structure": (warped, structure), "warp": (warped,), "structure": (structure,)}

@@ -447,7 +447,12 @@ NETWORKS = {"Corr": "correspondence", "G": "generator", "D": "discriminator"}
 """Official network -> attribute of `CoCosNet`."""
 NEEDED = ("Corr", "G")
 """What makes images; without the discriminator only training cannot go on."""
-EXPERIMENTS = {"ade20k": "ade20k", "celebahq": "celebahq", "celebahqedge": "celebahq_edge", "deepfashion": "deepfashion"}
+EXPERIMENTS = {
+    "ade20k": "ade20k",
+    "celebahq": "celebahq",
+    "celebahqedge": "celebahq_edge",
+    "deepfashion": "deepfashion",
+}
 """Released set -> conf/experiment/cocosnet_<name>.yaml."""
 Networks = Mapping[str, "str | Path | Mapping[str, Tensor]"]
 """State dicts or their files, by official name of the network."""

@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from datamodules.bad_input import BadInput, exits_with_one_sentence
@@ -330,7 +329,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise BadInput(f"{given.out} exists already: choose another name")
     checkpoint, reports = adopted("pidm", {"ema": given.file}, [f"data={given.data}", *given.set])
     save(checkpoint, given.out)
-    print(f"{reports[0]}\n{given.out} is written: python translate.py ckpt={given.out} source=... structure=... out=...")
+    print(
+        f"{reports[0]}\n{given.out} is written: python translate.py ckpt={given.out} source=... structure=... out=..."
+    )
 
 
 if __name__ == "__main__":

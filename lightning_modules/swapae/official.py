@@ -457,7 +457,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise BadInput(f"{given.out} exists already: choose another name")
     checkpoint, reports = adopted("swapae", {"checkpoint": given.file})
     save(checkpoint, given.out)
-    print(f"{reports[0]}\n{given.out} is written: python translate.py ckpt={given.out} source=... structure=... out=...")
+    print(
+        f"{reports[0]}\n{given.out} is written: python translate.py ckpt={given.out} source=... structure=... out=..."
+    )
 
 
 if __name__ == "__main__":

@@ -96,7 +96,9 @@ def test_a_release_of_cocosnet_translates(tmp_path, capsys):
     Image.new("RGB", (80, 80), (200, 30, 30)).save(tmp_path / "photo.jpg")
     Image.new("L", (80, 80), 1).save(tmp_path / "map.png")
     words = [f"ckpt={tmp_path}/faces.ckpt", f"source={tmp_path}/photo.jpg", f"structure={tmp_path}/map.png"]
-    translation.main(composed(*words, f"out={tmp_path}/out", "device=cpu", "panels=true", command="translate"), tmp_path)
+    translation.main(
+        composed(*words, f"out={tmp_path}/out", "device=cpu", "panels=true", command="translate"), tmp_path
+    )
     assert Image.open(tmp_path / "out" / "photo_to_map.png").size == (64, 64)
     panels = {file.stem for file in (tmp_path / "out" / "photo_to_map").iterdir()}
     assert panels == {"structure", "exemplar", "exemplar_colour_key", "correspondence", "confidence", "warped_exemplar"}
@@ -122,7 +124,7 @@ def test_files_of_different_sets_are_told_apart(tmp_path):
     (tmp_path / "edges").mkdir()
     files = release(tmp_path, **cocosnet.RELEASED["celebahq"])
     edges = release(tmp_path / "edges", **cocosnet.RELEASED["celebahqedge"])
-    with pytest.raises(BadInput, match="semantic_nc 19 but .*edges.* has 15: files of different released sets"):
+    with pytest.raises(BadInput, match=r"semantic_nc 19 but .*edges.* has 15: files of different released sets"):
         adopted("cocosnet", {**files, "G": edges["G"]})
 
 
@@ -136,14 +138,24 @@ def test_one_file_needs_no_name_and_absent_ones_are_listed(tmp_path):
 
 
 def test_a_published_pidm_is_adopted(tmp_path):
-    words = {"image_size": 32, "model_channels": 8, "num_res_blocks": 1, "embed_channels": 16, "channel_mult": [1, 2, 2]}
+    words = {
+        "image_size": 32,
+        "model_channels": 8,
+        "num_res_blocks": 1,
+        "embed_channels": 16,
+        "channel_mult": [1, 2, 2],
+    }
     state = pidm.to_official(pidm.network({**words, "attention_resolutions": [16, 8]}))
     file = saved({"ema": state}, tmp_path / "last.pt")
     checkpoint, reports = adopted("pidm", {"ema": file}, ["data=market1501", "data.height=32", "data.width=16"])
     assert len(reports[0].loaded) == len(state)
     assert checkpoint["config"]["data"]["_target_"].endswith("Market1501")
     with pytest.raises(BadInput, match=r"takes structures of 20 channels, but those of the data have 18"):
-        adopted("pidm", {"ema": file}, ["data=market1501", "data.structure=pose_heatmaps", "data.height=32", "data.width=16"])
+        adopted(
+            "pidm",
+            {"ema": file},
+            ["data=market1501", "data.structure=pose_heatmaps", "data.height=32", "data.width=16"],
+        )
 
 
 def test_a_published_swapping_autoencoder_is_adopted(tmp_path, monkeypatch):
