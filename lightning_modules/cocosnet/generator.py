@@ -14,7 +14,7 @@ from lightning_modules.cocosnet.spade import HIDDEN, SLOPE, ResizedCondition, Sp
 from lightning_modules.cocosnet.spectral import advance
 
 REDUCTION = 32
-"""The first feature map has 1/32 of the image's size."""
+"""The first feature map has 1/32 of the image's size, as published."""
 
 
 class SpadeGenerator(nn.Module):
@@ -32,6 +32,7 @@ class SpadeGenerator(nn.Module):
         hidden: int = HIDDEN,
         attention: bool = True,
         condition: Literal["warp_and_structure", "warp", "structure"] = "warp_and_structure",
+        reduction: Literal[16, 32] = 32,
         recompute: Literal["none", "large", "all"] = "none",
     ) -> None:
         """
@@ -42,11 +43,13 @@ class SpadeGenerator(nn.Module):
             hidden: of its SPADE blocks, see `SpadeBlock`.
             attention: the non-local block before the last but one SPADE block.
             condition: what conditions every block (CBN_intype).
+            reduction: the first features have 1/reduction of the image's size; 16, for small images, leaves the first
+                doubling out.
             recompute: which SPADE blocks are computed again in the backward pass instead of keeping their activations:
                 the three of greatest size, or all.
         """
         super().__init__()
-        self.condition = condition
+        self.condition, self.reduction = condition, reduction
         channels = {"warp_and_structure": 3 + structure_channels, "warp": 3, "structure": structure_channels}[condition]
 
         def block(channels_in: int, channels_out: int, large: bool = False) -> SpadeBlock:
@@ -70,17 +73,18 @@ class SpadeGenerator(nn.Module):
         """The warped exemplar (B, 3, H, W) in [-1, 1] and the structure (B, S, H, W) -> image (B, 3, H, W) in [-1, 1].
 
         Raises:
-            BadInput: H or W is not a multiple of 32 or smaller than 64.
+            BadInput: H or W is not a multiple of `reduction`, or smaller than twice that.
         """
-        check_size(*structure.shape[-2:])
+        check_size(structure.shape[-2], structure.shape[-1], self.reduction)
         if self.training:
             advance(self)
         parts = {"warp_and_structure": (warped, structure), "warp": (warped,), "structure": (structure,)}
         condition = ResizedCondition(torch.cat([part.to(warped.dtype) for part in parts[self.condition]], dim=1))
-        height, width = (side // REDUCTION for side in structure.shape[-2:])
+        height, width = (side // self.reduction for side in structure.shape[-2:])
         x = self.start(condition.at((height, width)))
         x = self.head(x, condition.at(x.shape[-2:]))
-        x = _double(x)
+        if self.reduction == REDUCTION:
+            x = _double(x)
         x = self.middle_0(x, condition.at(x.shape[-2:]))
         x = self.middle_1(x, condition.at(x.shape[-2:]))
         for block in (self.up_0, self.up_1):
@@ -93,12 +97,13 @@ class SpadeGenerator(nn.Module):
         return torch.tanh(self.to_image(F.leaky_relu(x, SLOPE)))
 
 
-def check_size(height: int, width: int) -> None:
-    """Raise BadInput for an image that the generator cannot halve five times."""
-    if height % REDUCTION or width % REDUCTION or min(height, width) < 2 * REDUCTION:
+def check_size(height: int, width: int, reduction: int = REDUCTION) -> None:
+    """Raise BadInput for an image that the generator cannot halve down to 1/reduction of its size."""
+    if height % reduction or width % reduction or min(height, width) < 2 * reduction:
+        smaller = "" if reduction == 16 else ", or model.generator.reduction=16 for multiples of 16, at least 32"
         raise BadInput(
-            f"CoCosNet's generator starts at 1/{REDUCTION} of the image, and {height} x {width} has no such size; choose "
-            f"data.height and data.width as multiples of {REDUCTION}, at least {2 * REDUCTION}."
+            f"CoCosNet's generator starts at 1/{reduction} of the image, and {height} x {width} has no such size; choose "
+            f"data.height and data.width as multiples of {reduction}, at least {2 * reduction}{smaller}."
         )
 
 

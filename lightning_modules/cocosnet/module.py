@@ -107,7 +107,7 @@ class CoCosNet(Translator):
                 f"CoCosNet has no loss {unknown[0]!r} (model.weights).{nearest(unknown[0], PUBLISHED_WEIGHTS)}"
             )
         if height is not None and width is not None:
-            check_size(height, width)
+            check_size(height, width, generator.reduction)
         self.correspondence, self.generator = initialise(correspondence), initialise(generator)
         self.discriminator, self.perceptual = initialise(discriminator), perceptual
         self.weights = {**PUBLISHED_WEIGHTS, **(weights or {})}

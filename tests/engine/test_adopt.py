@@ -124,7 +124,7 @@ def test_files_of_different_sets_are_told_apart(tmp_path):
     (tmp_path / "edges").mkdir()
     files = release(tmp_path, **cocosnet.RELEASED["celebahq"])
     edges = release(tmp_path / "edges", **cocosnet.RELEASED["celebahqedge"])
-    with pytest.raises(BadInput, match="semantic_nc 19 but .*edges.* has 15: files of different released sets"):
+    with pytest.raises(BadInput, match=r"semantic_nc 19 but .*edges.* has 15: files of different released sets"):
         adopted("cocosnet", {**files, "G": edges["G"]})
 
 

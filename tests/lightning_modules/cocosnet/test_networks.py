@@ -152,3 +152,13 @@ def test_the_discriminator_gives_features_and_logits_at_each_scale():
 def test_what_cannot_be_halved_or_compared_is_refused(build, says):
     with pytest.raises(BadInput, match=says):
         build()
+
+
+def test_a_generator_for_small_images_starts_at_a_sixteenth():
+    small = SpadeGenerator(5, width=4, hidden=8, attention=False, reduction=16)
+    image = small(torch.zeros(1, 3, 64, 32), torch.zeros(1, 5, 64, 32))
+    assert image.shape == (1, 3, 64, 32)
+    with pytest.raises(BadInput, match=r"1/16 of the image, and 64 x 24"):
+        small(torch.zeros(1, 3, 64, 24), torch.zeros(1, 5, 64, 24))
+    with pytest.raises(BadInput, match=r"generator\.reduction=16"):
+        SpadeGenerator(5, width=4)(torch.zeros(1, 3, 64, 32), torch.zeros(1, 5, 64, 32))
