@@ -311,6 +311,9 @@ def measures(made: Outputs, pairs: Batch, segmenter: Segmenter) -> dict[str, Ten
     large = made.region.mean((1, 2, 3)) >= LEAST_REGION
     outside, far = 1 - made.region, 1 - _grown(made.region, FAR)
 
+    inside_change = difference(made.edit, made.reconstruction, made.region)
+    outside_change = difference(made.edit, made.reconstruction, outside)
+
     def where_large(values: Tensor) -> Tensor:
         return torch.where(large, values, torch.nan)
 
@@ -321,7 +324,9 @@ def measures(made: Outputs, pairs: Batch, segmenter: Segmenter) -> dict[str, Ten
         "swap_style": style_distance(made.swap, of_swap, b, of_b),
         "content_error": made.content_error,
         "style_error": made.style_error,
-        "edit_outside": where_large(difference(made.edit, made.reconstruction, outside)),
+        "edit_inside": where_large(inside_change),
+        "edit_outside": where_large(outside_change),
+        "edit_leak": where_large(outside_change / inside_change.clamp_min(1e-8)),
         "edit_far": where_large(difference(made.edit, made.reconstruction, far)),
         "edit_outside_to_a": where_large(difference(made.edit, a, outside)),
         "edit_inside_to_swap": where_large(difference(made.edit, made.swap, made.region)),
@@ -407,7 +412,9 @@ COLUMNS = (
     Column("swap_style", "swap: distance of the parts' colours to B", higher=False),
     Column("content_error", "swap: content code's error, of an unrelated face's", higher=False),
     Column("style_error", "swap: style code's error, of the unswapped", higher=False),
+    Column("edit_inside", "region edit: change inside the mask", higher=True),
     Column("edit_outside", "region edit: change outside the mask", higher=False),
+    Column("edit_leak", "region edit: change outside, of that inside", higher=False),
     Column("edit_far", f"region edit: change further than {FAR} pixels from it", higher=False),
     Column("edit_outside_to_a", "region edit: distance to A outside the mask", higher=False),
     Column("edit_inside_to_swap", "region edit: distance to the whole swap inside the mask", higher=False),
@@ -418,7 +425,7 @@ CLAIMS = (
     Claim("Code consistency keeps the structure in swaps", "plain", "code consistency", ("swap_parts",)),
     Claim("Code consistency does so without taking less of the style", "plain", "code consistency", ("swap_style",), keeps=True),
     Claim("Content alignment keeps what lies outside a mask as it is", "code consistency", "both losses",
-          ("edit_outside", "edit_far", "edit_outside_to_a")),
+          ("edit_outside", "edit_far", "edit_leak", "edit_outside_to_a")),
     Claim("Content alignment makes the inside of a mask that of the whole swap", "code consistency", "both losses",
           ("edit_inside_to_swap",)),
 )  # fmt: skip
