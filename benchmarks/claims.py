@@ -11,6 +11,9 @@ from torch import Tensor
 Measured = dict[str, dict[str, Tensor]]
 """Variant -> measure -> a value for each item (N,); items that say nothing are NaN. Variants are measured on the same items."""
 
+SMALLEST = 0.01
+"""The smallest change that counts, as a part of the value."""
+
 
 @dataclass(frozen=True)
 class Column:
@@ -54,7 +57,7 @@ def comparison(measured: Measured, columns: Sequence[Column]) -> str:
 def verdict(claim: Claim, measured: Measured, columns: Sequence[Column]) -> str:
     """The claim, and for each of its measures whether the figures bear it out, with the mean difference over items.
 
-    A difference counts from two standard errors on.
+    A difference counts from two standard errors and a hundredth of the value on.
     """
     titles = {column.name: column for column in columns}
     found = []
@@ -62,13 +65,14 @@ def verdict(claim: Claim, measured: Measured, columns: Sequence[Column]) -> str:
         before, after = measured[claim.before][name], measured[claim.after][name]
         change, error = mean_and_error(after - before)
         better = change if titles[name].higher else -change
-        if better > 2 * error:
+        start = mean_and_error(before)[0]
+        threshold = max(2 * error, SMALLEST * abs(start))
+        if better > threshold:
             word = "yes"
-        elif better < -2 * error:
+        elif better < -threshold:
             word = "no, the opposite"
         else:
             word = "yes, no clear change" if claim.keeps else "no clear change"
-        start = mean_and_error(before)[0]
         relative = f", {100 * change / start:+.0f} %" if start else ""
         found.append(f"{titles[name].title}: **{word}** ({change:+.4f} ± {error:.4f}{relative})")
     return f"{claim.text} ({claim.before} → {claim.after}). {'; '.join(found)}."

@@ -6,6 +6,7 @@ segmenter, trained on the same replica, says where the parts of a swapped face a
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torchvision.utils import make_grid, save_image
 
@@ -70,7 +72,7 @@ def study(out: Path, minutes: float) -> str:
     """
     runs = trained(out, minutes)
     pairs = held_out(runs["plain"])
-    segmenter, segmenting = trained_segmenter(runs["plain"], pairs)
+    segmenter, segmenting = trained_segmenter(runs["plain"], pairs, out / "segmenter.safetensors")
     truth = parts_of(pairs.target_structure)
     measured, pictures = {}, {}
     for name, run in runs.items():
@@ -132,7 +134,11 @@ def autoencoder_of(run: Path) -> Autoencoder:
 
 def _data(run: Path, split: str) -> Any:
     """The run's data with label maps as structures."""
-    labels = {"structure": "labels", "structure_channels": len(NUMBERINGS["official"]) + 1}
+    labels = {
+        "structure": "labels",
+        "structure_channels": len(NUMBERINGS["official"]) + 1,
+        "batch_size": 16,
+    }
     _, data, _ = rebuild(str(run / "checkpoints" / "last.ckpt"), None, labels, seed=0, averaged=True)
     data.prepare_data()
     data.setup(split)
@@ -161,22 +167,25 @@ def regions_of(pairs: Batch) -> Tensor:
 # The segmenter
 
 
-class Segmenter(nn.Sequential):
-    """Image -> logits of the parts: a plain stack of dilated convolutions at half the resolution."""
+class Segmenter(nn.Module):
+    """Image -> logits of the parts: a small U-Net."""
 
-    def __init__(self, width: int = 24) -> None:
-        layers: list[nn.Module] = [nn.Conv2d(3, width, 4, stride=2, padding=1)]
-        for dilation in (1, 2, 4, 8, 4, 2, 1):
-            layers += [
-                nn.GroupNorm(4, width),
-                nn.SiLU(),
-                nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation),
-            ]
-        super().__init__(*layers, nn.GroupNorm(4, width), nn.SiLU(), nn.Conv2d(width, len(PARTS), 1))
+    def __init__(self, widths: Sequence[int] = (16, 32, 48, 64)) -> None:
+        super().__init__()
+        self.down = nn.ModuleList(_convs(a, b) for a, b in itertools.pairwise((3, *widths)))
+        self.up = nn.ModuleList(_convs(a + b, a) for a, b in itertools.pairwise(widths))
+        self.head = nn.Conv2d(widths[0], len(PARTS), 1)
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, 3, H, W) in [-1, 1] -> (B, parts, H, W)."""
-        return F.interpolate(super().forward(image), image.shape[2:], mode="bilinear", align_corners=False)
+        features: list[Tensor] = []
+        x = image
+        for convs in self.down:
+            x = convs(F.avg_pool2d(x, 2) if features else x)
+            features.append(x)
+        for convs, beside in zip(reversed(self.up), reversed(features[:-1]), strict=True):
+            x = convs(torch.cat([beside, F.interpolate(x, scale_factor=2)], dim=1))
+        return self.head(x)
 
     @torch.inference_mode()
     def parts(self, images: Tensor) -> Tensor:
@@ -184,10 +193,33 @@ class Segmenter(nn.Sequential):
         return torch.cat([self(some).argmax(1) for some in images.split(CHUNK)])
 
 
-def trained_segmenter(run: Path, pairs: Batch) -> tuple[Segmenter, str]:
-    """A segmenter trained on the replica's training faces, and a sentence about it."""
+def _convs(in_channels: int, out_channels: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for channels in (in_channels, out_channels):
+        layers += [nn.Conv2d(channels, out_channels, 3, padding=1), nn.GroupNorm(4, out_channels), nn.SiLU()]
+    return nn.Sequential(*layers)
+
+
+def trained_segmenter(run: Path, pairs: Batch, file: Path) -> tuple[Segmenter, str]:
+    """A segmenter trained on the replica's training faces, and a sentence about it; read from the file if it is there."""
     torch.manual_seed(0)
     segmenter = Segmenter()
+    if file.is_file():
+        segmenter.load_state_dict(load_file(file))
+    else:
+        _train_segmenter(segmenter, run)
+        save_file(segmenter.state_dict(), file)
+    segmenter.eval()
+    agreement = part_agreement(segmenter.parts(pairs.target), parts_of(pairs.target_structure)).mean()
+    sentence = (
+        f"The segmenter, a U-Net of {sum(p.numel() for p in segmenter.parameters()):,} weights, was trained for "
+        f"{SEGMENTER_STEPS} steps on the replica's training faces, their colours changed at random and blurred, so that it "
+        f"looks at shapes and bears soft images; on the held-out faces themselves its mean IoU is {agreement:.3f}."
+    )
+    return segmenter, sentence
+
+
+def _train_segmenter(segmenter: Segmenter, run: Path) -> None:
     optimizer = torch.optim.Adam(segmenter.parameters(), lr=3e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 6e-3, total_steps=SEGMENTER_STEPS)
     for _, (image, part) in zip(range(SEGMENTER_STEPS), _labelled(run), strict=False):
@@ -196,14 +228,6 @@ def trained_segmenter(run: Path, pairs: Batch) -> tuple[Segmenter, str]:
         loss.backward()
         optimizer.step()
         schedule.step()
-    segmenter.eval()
-    agreement = part_agreement(segmenter.parts(pairs.target), parts_of(pairs.target_structure)).mean()
-    sentence = (
-        f"The segmenter has {sum(p.numel() for p in segmenter.parameters()):,} weights and was trained for {SEGMENTER_STEPS} "
-        f"steps on the replica's training faces, their colours changed at random and blurred, so that it looks at shapes and "
-        f"bears soft images; on the held-out faces themselves its mean IoU is {agreement:.3f}."
-    )
-    return segmenter, sentence
 
 
 def _labelled(run: Path) -> Iterator[tuple[Tensor, Tensor]]:
@@ -218,7 +242,7 @@ def _labelled(run: Path) -> Iterator[tuple[Tensor, Tensor]]:
 def _disguised(image: Tensor) -> Tensor:
     """Images with other colours, contrasts and sharpness."""
     count = len(image)
-    mixing = torch.eye(3) + 0.25 * torch.randn(count, 3, 3)
+    mixing = torch.eye(3) + 0.2 * torch.randn(count, 3, 3)
     image = torch.einsum("bij,bjhw->bihw", mixing, image) + 0.2 * torch.randn(count, 3, 1, 1)
     soft = F.avg_pool2d(F.pad(image, (2, 2, 2, 2), mode="replicate"), 5, stride=1)
     image = torch.lerp(image, soft, torch.rand(count, 1, 1, 1))
@@ -287,6 +311,9 @@ def measures(made: Outputs, pairs: Batch, segmenter: Segmenter) -> dict[str, Ten
     large = made.region.mean((1, 2, 3)) >= LEAST_REGION
     outside, far = 1 - made.region, 1 - _grown(made.region, FAR)
 
+    inside_change = difference(made.edit, made.reconstruction, made.region)
+    outside_change = difference(made.edit, made.reconstruction, outside)
+
     def where_large(values: Tensor) -> Tensor:
         return torch.where(large, values, torch.nan)
 
@@ -297,7 +324,9 @@ def measures(made: Outputs, pairs: Batch, segmenter: Segmenter) -> dict[str, Ten
         "swap_style": style_distance(made.swap, of_swap, b, of_b),
         "content_error": made.content_error,
         "style_error": made.style_error,
-        "edit_outside": where_large(difference(made.edit, made.reconstruction, outside)),
+        "edit_inside": where_large(inside_change),
+        "edit_outside": where_large(outside_change),
+        "edit_leak": where_large(outside_change / inside_change.clamp_min(1e-8)),
         "edit_far": where_large(difference(made.edit, made.reconstruction, far)),
         "edit_outside_to_a": where_large(difference(made.edit, a, outside)),
         "edit_inside_to_swap": where_large(difference(made.edit, made.swap, made.region)),
@@ -383,7 +412,9 @@ COLUMNS = (
     Column("swap_style", "swap: distance of the parts' colours to B", higher=False),
     Column("content_error", "swap: content code's error, of an unrelated face's", higher=False),
     Column("style_error", "swap: style code's error, of the unswapped", higher=False),
+    Column("edit_inside", "region edit: change inside the mask", higher=True),
     Column("edit_outside", "region edit: change outside the mask", higher=False),
+    Column("edit_leak", "region edit: change outside, of that inside", higher=False),
     Column("edit_far", f"region edit: change further than {FAR} pixels from it", higher=False),
     Column("edit_outside_to_a", "region edit: distance to A outside the mask", higher=False),
     Column("edit_inside_to_swap", "region edit: distance to the whole swap inside the mask", higher=False),
@@ -394,7 +425,7 @@ CLAIMS = (
     Claim("Code consistency keeps the structure in swaps", "plain", "code consistency", ("swap_parts",)),
     Claim("Code consistency does so without taking less of the style", "plain", "code consistency", ("swap_style",), keeps=True),
     Claim("Content alignment keeps what lies outside a mask as it is", "code consistency", "both losses",
-          ("edit_outside", "edit_far", "edit_outside_to_a")),
+          ("edit_outside", "edit_far", "edit_leak", "edit_outside_to_a")),
     Claim("Content alignment makes the inside of a mask that of the whole swap", "code consistency", "both losses",
           ("edit_inside_to_swap",)),
 )  # fmt: skip

@@ -60,9 +60,9 @@ class Autoencoder:
         """
         height, width = image.shape[2:]
         stride = self.encoder.stride
+        self.encoder.check_size(height, width, padded=True)
         down, right = -height % stride, -width % stride
         if down or right:
-            self.encoder.check_size(height + down, width + right)
             image = F.pad(image, (0, right, 0, down), mode="reflect")
         content, style = self.encoder(image)
         return Codes(content, style, height, width)

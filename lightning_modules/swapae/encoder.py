@@ -68,18 +68,22 @@ class Encoder(nn.Module):
         features = self.trunk(image)
         return normalise(self.content_head(features)), normalise(self.style_head(features))
 
-    def check_size(self, height: int, width: int) -> None:
+    def check_size(self, height: int, width: int, padded: bool = False) -> None:
         """Whether images of that size can be encoded.
+
+        Args:
+            padded: whether their sides are still to be padded to multiples of the stride.
 
         Raises:
             BadInput: they cannot.
         """
-        if min(height, width) < self.least_size:
+        beside = -min(height, width) % self.stride if padded else 0
+        if min(height, width) + beside < self.least_size:
             raise BadInput(
                 f"an image of {height}x{width} is too small for this encoder: each side must be at least "
                 f"{self.least_size}; enlarge it, or build the encoder with fewer downsamplings"
             )
-        if height % self.stride or width % self.stride:
+        if not padded and (height % self.stride or width % self.stride):
             raise BadInput(
                 f"an image of {height}x{width} does not fit this encoder: the sides must be multiples of {self.stride}; "
                 f"crop or pad it"

@@ -82,7 +82,7 @@ def test_differences_are_measured_where_they_are_asked_for():
 
 def test_the_report_has_all_measures_and_an_answer_to_every_claim(tmp_path):
     pairs = faces(7)
-    segmenter = Segmenter(8).eval()
+    segmenter = Segmenter((8, 12)).eval()
     torch.manual_seed(0)
     made = {name: Outputs.of(autoencoder(), pairs, regions_of(pairs)) for name in VARIANTS}
     measured = {name: measures(outputs, pairs, segmenter) for name, outputs in made.items()}

@@ -1,0 +1,127 @@
+"""Edits as a user asks for them, through `translate.py` and a checkpoint; what cannot be done is one sentence."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from datamodules.bad_input import BadInput
+from engine import translation
+from tests.commanding import composed, train
+
+SAMPLES = Path(os.environ.get("SAMPLES_ROOT", Path(__file__).parents[4] / "shared" / "samples"))
+TINY = ["model=swapae", "data=celebahq", "experiment=smoke", "data.structure=image", "test=false", "callbacks.grids=null",
+        "trainer.limit_val_batches=0", "trainer.max_steps=1", "callbacks.best_checkpoint=null"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """One of a tiny model, whose faces are 64x64 and whose least side is 56."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DATA_ROOT", str(tmp_path_factory.mktemp("data")))
+        yield train(tmp_path_factory.mktemp("run"), *TINY).last
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A folder of three pictures of different sizes."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number, size in enumerate([(90, 120), (64, 64), (101, 77)]):
+        Image.effect_noise(size, 90).convert("RGB").save(folder / f"{number}.jpg")
+    return folder
+
+
+@pytest.fixture
+def mask(tmp_path):
+    """White at the left, soft towards the right."""
+    path = tmp_path / "mask.png"
+    Image.fromarray(np.tile(np.linspace(255, 0, 40).astype(np.uint8), (30, 1))).save(path)
+    return path
+
+
+def translated(checkpoint, out, source, structure, *more) -> list[Image.Image]:
+    words = [f"ckpt={checkpoint}", f"out={out}", f"source={source}", f"structure={structure}", "device=cpu", *more]
+    translation.main(composed(*words, command="translate"), out)
+    return [Image.open(path) for path in sorted(out.glob("*.png"))]
+
+
+@pytest.mark.parametrize(
+    ("options", "width"),
+    [
+        ([], 64),
+        (["+options.steps=5"], 5 * 64),
+        (["+options.mask={mask}"], 64),
+        (["+options.mask={mask}", "+options.fusion=features", "+options.steps=2"], 2 * 64),
+        (["+options.regions=[{{mask: {mask}, style: {photo}}}, {{mask: {mask}}}]"], 64),
+        (["+options.styles={photos}"], 4 * 64),
+    ],
+)
+def test_every_edit_makes_an_image_of_each_file(options, width, checkpoint, photos, mask, tmp_path):
+    words = [option.format(mask=mask, photo=photos / "2.jpg", photos=photos) for option in options]
+    made = translated(checkpoint, tmp_path / "out", photos / "0.jpg", photos, *words, "batch_size=2")
+    assert [image.size for image in made] == [(width, 64)] * 3
+
+
+def test_images_of_any_size_are_padded_and_come_back_as_they_were(checkpoint, photos, mask, tmp_path):
+    (image,) = translated(checkpoint, tmp_path / "out", photos / "0.jpg", photos / "1.jpg", "+data.height=61",
+                          "+data.width=59", f"+options.mask={mask}")  # fmt: skip
+    assert image.size == (59, 61)
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["+data.height=20"], "20x64 is too small.*at least 56"),
+        (["+options.mask=none.png"], "no such file"),
+        (["+options.mask=[1,2]"], "must be an image file"),
+        (["+options.regions=mask.png"], "options.regions='mask.png'"),
+        (["+options.steps=many"], "options.steps='many'"),
+        (["+model.encoder.style_channels=16", "+model.generator.style_channels=16"], r"blocks.* is \(32.* should be \(16"),
+        (["+model.encoder.style_channels=16"], "do not fit: style channels 16 and 32"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_said(words, reason, checkpoint, photos, tmp_path):
+    with pytest.raises(BadInput, match=reason):
+        translated(checkpoint, tmp_path / "out", photos / "0.jpg", photos / "1.jpg", *words)
+    assert not list((tmp_path / "out").glob("*.png"))
+
+
+@pytest.mark.parametrize("pictures", ["celebahq/CelebA-HQ-img", "ade20k/validation"])
+def test_photographs_of_the_datasets_are_swapped(pictures, checkpoint, mask, tmp_path):
+    photos = sorted((SAMPLES / pictures).glob("*.jpg"))
+    if not photos:
+        pytest.skip(f"{SAMPLES / pictures} holds no photographs: set SAMPLES_ROOT to a folder that does")
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for photo in photos[:3]:
+        (folder / photo.name).symlink_to(photo)
+    made = translated(checkpoint, tmp_path / "out", photos[-1], folder, f"+options.mask={mask}")
+    assert [image.size for image in made] == [(64, 64)] * 3
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["data.batch_size=1"], "a swap needs two images: set data.batch_size to at least 2"),
+        (["data.height=24", "data.width=64", "data.load_height=null", "model.encoder.content_downsamplings=3"],
+         "24x64 are too small for 3 halvings.*at least 56"),
+    ],
+)  # fmt: skip
+def test_training_that_cannot_be_is_refused(words, reason, tmp_path, tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("DATA_ROOT", str(tmp_path_factory.mktemp("data")))
+    with pytest.raises(BadInput, match=reason):
+        train(tmp_path / "run", *TINY, *words)
+
+
+def test_a_folder_of_one_image_is_no_training_set(photos, tmp_path):
+    for number in ("1", "2"):
+        (photos / f"{number}.jpg").unlink()
+    words = ["model=swapae", "data=folders", "size=tiny", "data.replica=null", f"data.root={photos.parent}", "data.folder_x=photos",
+             "data.folder_y=photos", "data.pattern_x=*", "data.pattern_y=*", "data.val_fraction=0"]  # fmt: skip
+    with pytest.raises(BadInput, match="the train split has 1 pairs, fewer than one batch"):
+        train(tmp_path / "run", *words)
