@@ -3,7 +3,7 @@
 | `data.preprocess` | resized to | cut |
 |---|---|---|
 | null | load_height x load_width, by torchvision | height x width |
-| resize_and_crop | the same by Pillow, as the official code: up to a grey level apart from null on photographs | height x width |
+| resize_and_crop | the same by Pillow, as the official code: a grey level apart from null, more at almost the same size | height x width |
 | crop | not at all | height x width |
 | scale_width | width load_width, in proportion, but for a height of at least `height` | nothing: sizes differ |
 | scale_width_and_crop | the same | height x width |

@@ -246,6 +246,9 @@ class _Writer:
             saved = done
             for portion in self._portions(done):
                 for name in names:
+                    if name not in portion:  # none of these images can be read
+                        shape, dtype = shapes[name]
+                        portion[name] = np.zeros((len(portion["whole"]), *shape[1:]), dtype)
                     files[name].write(portion[name])
                 done += len(portion["whole"])
                 if done - saved >= SAVED_EVERY or done == self.count:

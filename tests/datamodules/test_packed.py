@@ -367,7 +367,11 @@ def test_where_the_data_is_read_only_it_goes_to_the_users_cache(market_copy, mar
         market(**settings, cache_dir=str(market_copy / "a file" / "stores")).setup("fit")
 
 
-def test_an_image_damaged_in_the_middle_is_the_same_fault_as_without_a_store(folders, tmp_path, caplog):
+@pytest.mark.parametrize("portion", [32, 1])
+def test_an_image_damaged_in_the_middle_is_the_same_fault_as_without_a_store(
+    folders, tmp_path, caplog, monkeypatch, portion
+):
+    monkeypatch.setattr(module, "PORTION", portion)  # 1: all of a portion is damaged
     for number in range(12):
         path = paint(tmp_path / "x" / "val" / f"{number}.png", number)
         paint(tmp_path / "x" / "train" / f"{number}.png", number)
