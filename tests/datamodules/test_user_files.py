@@ -147,12 +147,12 @@ def test_a_batch_of_files_keeps_the_contract(folders, tmp_path):
 
 
 def test_keypoints_refer_to_the_canvas_that_openposes_file_names(market, tmp_path):
-    people = [{"pose_keypoints_2d": [300, 256, 0.9, *[0] * 51]}]
+    people = [{"pose_keypoints_2d": [256, 256, 0.9, *[0] * 51]}]
     pose = tmp_path / "pose.json"
-    pose.write_text(json.dumps({"people": people, "canvas_width": 600, "canvas_height": 1024}))
+    pose.write_text(json.dumps({"people": people, "canvas_width": 512, "canvas_height": 1024}))
     batch = market(root="nowhere").batch_from_files([None], [pose])
     assert batch.target_structure[0, 0, 32, 32] == 1
-    pose.write_text(json.dumps({"people": people, "canvas_width": 600}))
+    pose.write_text(json.dumps({"people": people, "canvas_width": 512}))
     with pytest.raises(BadInput, match="canvas_height and canvas_width must both be whole numbers"):
         market(root="nowhere").batch_from_files([None], [pose])
 
