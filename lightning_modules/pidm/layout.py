@@ -42,12 +42,20 @@ class Layout:
     blocks: int = 2
     attention_strides: Sequence[int] = (8, 16, 32)
     mix: Mix = "attention"
+    groups: int = 32
+    """Of every group norm."""
 
     def __post_init__(self) -> None:
         if not self.multipliers or min(self.multipliers) < 1 or self.channels < 1 or self.blocks < 1:
             raise BadInput(
                 f"model.channels={self.channels}, model.multipliers={list(self.multipliers)} and model.blocks={self.blocks} must "
                 "be at least 1"
+            )
+        odd = [width for width in self.widths if self.groups < 1 or width % min(self.groups, width)]
+        if odd:
+            raise BadInput(
+                f"model.groups={self.groups} must divide the channels of every level, which model.channels and "
+                f"model.multipliers make {', '.join(map(str, self.widths))}"
             )
         strides = [2**level for level in range(len(self.multipliers))]
         wrong = [stride for stride in self.attention_strides if stride not in strides]

@@ -34,6 +34,7 @@ class Network(nn.Module):
         embedding_channels: int = 512,
         attention_strides: Sequence[int] = (8, 16, 32),
         heads: int = 1,
+        groups: int = 32,
         mix: Mix = "attention",
         patch: int = 1,
         dropout: float = 0.1,
@@ -51,6 +52,7 @@ class Network(nn.Module):
             attention_strides: texture diffusion blocks sit at features so many times smaller than those of the first level;
                 one always sits in the middle.
             heads: of a texture diffusion block.
+            groups: of the group norms; fewer for networks narrower than the published one.
             mix: how the source gets in: texture diffusion blocks (the paper's), concatenation of its encoder's features layer
                 by layer (its baseline), or without encoder, concatenated to the input (its baseline†).
             patch: squares of so many pixels a side are stacked to one place: cheaper by about its square.
@@ -61,7 +63,7 @@ class Network(nn.Module):
             BadInput: numbers that make no network.
         """
         super().__init__()
-        layout = Layout(channels, tuple(multipliers), blocks, tuple(attention_strides), mix)
+        layout = Layout(channels, tuple(multipliers), blocks, tuple(attention_strides), mix, groups)
         self.structure_channels = structure_channels
         self.stride = layout.stride * patch
         if heads < 1 or any(width % heads for width in layout.widths):

@@ -48,15 +48,22 @@ class Stage(nn.Module):
         super().__init__()
         out = block.out_channels
         self.residual = ResidualBlock(
-            block.in_channels, out, embedding_channels, dropout=dropout, resampling="down" if block.halves else "none"
+            block.in_channels,
+            out,
+            embedding_channels,
+            groups=layout.groups,
+            dropout=dropout,
+            resampling="down" if block.halves else "none",
         )
         self.mixing = None
         if block.reads is not None and layout.mix == "attention":
-            self.mixing = TextureDiffusionBlock(out, block.reads_channels, heads)
+            self.mixing = TextureDiffusionBlock(out, block.reads_channels, heads, layout.groups)
         elif block.reads is not None:
             self.mixing = TextureConcatenation(out, block.reads_channels)
         self.upsample = (
-            ResidualBlock(out, out, embedding_channels, dropout=dropout, resampling="up") if block.doubles else None
+            ResidualBlock(out, out, embedding_channels, groups=layout.groups, dropout=dropout, resampling="up")
+            if block.doubles
+            else None
         )
 
     def forward(self, x: Tensor, lateral: Tensor | None, embedding: Tensor, projected: Tensor | None) -> Tensor:
@@ -108,7 +115,7 @@ class NoisePredictor(nn.Module):
         last = Block(deepest, deepest, layout.levels - 1)
         self.middle = nn.ModuleList([stage(layout.middle()), stage(last)])
         self.up = nn.ModuleList(map(stage, layout.up()))
-        self.norm = GroupNorm(layout.widths[0])
+        self.norm = GroupNorm(layout.widths[0], layout.groups)
         self.head = zero(nn.Conv2d(layout.widths[0], out_channels * patch**2, 3, padding=1))
         self._reads = layout.reads()
 

@@ -13,10 +13,14 @@ Layer = TypeVar("Layer", nn.Conv2d, nn.Linear)
 
 
 class GroupNorm(nn.GroupNorm):
-    """Group norm in at most 32 groups, its statistics in float32 also where features have fewer bits."""
+    """Group norm, its statistics in float32 also where features have fewer bits.
 
-    def __init__(self, channels: int) -> None:
-        super().__init__(min(32, channels), channels, eps=1e-5)
+    As many groups as channels would leave each channel with a mean of zero: nothing would be known any more of how strong it
+    is in the image as a whole. Narrow networks need fewer groups.
+    """
+
+    def __init__(self, channels: int, groups: int) -> None:
+        super().__init__(min(groups, channels), channels, eps=1e-5)
 
     def forward(self, x: Tensor) -> Tensor:
         # Autocast computes it in float32 on a GPU; on a CPU the kernel itself does, for inputs of 16 bits.
@@ -32,6 +36,7 @@ class ResidualBlock(nn.Module):
         out_channels: int,
         embedding_channels: int | None = None,
         *,
+        groups: int,
         dropout: float = 0.0,
         resampling: Resampling = "none",
     ) -> None:
@@ -39,15 +44,16 @@ class ResidualBlock(nn.Module):
         Args:
             in_channels, out_channels: of the features.
             embedding_channels: of the time embedding that scales and shifts them; None: there is none.
+            groups: of the norms.
             dropout: before the last convolution.
             resampling: halve height and width by averaging, double them by repeating, or neither.
         """
         super().__init__()
         self.resampling = resampling
-        self.norm1 = GroupNorm(in_channels)
+        self.norm1 = GroupNorm(in_channels, groups)
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
         self.embedding = None if embedding_channels is None else nn.Linear(embedding_channels, 2 * out_channels)
-        self.norm2 = GroupNorm(out_channels)
+        self.norm2 = GroupNorm(out_channels, groups)
         self.dropout = nn.Dropout(dropout)
         self.conv2 = zero(nn.Conv2d(out_channels, out_channels, 3, padding=1))
         self.skip = nn.Identity() if in_channels == out_channels else nn.Conv2d(in_channels, out_channels, 1)

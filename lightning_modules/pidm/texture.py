@@ -35,16 +35,17 @@ class Mixing(nn.Module, ABC):
 class TextureDiffusionBlock(Mixing):
     """Cross-attention from the noisy image's features to the source's: every place fetches the texture that it needs."""
 
-    def __init__(self, channels: int, source_channels: int, heads: int = 1) -> None:
+    def __init__(self, channels: int, source_channels: int, heads: int = 1, groups: int = 32) -> None:
         """
         Args:
             channels: C, of the noisy image's features.
             source_channels: of the source's, which may be of any size.
             heads: independent attentions, each of C / heads channels.
+            groups: of the norm.
         """
         super().__init__()
         self.heads = heads
-        self.norm = GroupNorm(channels)
+        self.norm = GroupNorm(channels, groups)
         self.to_query = nn.Linear(channels, channels)
         self.to_key_and_value = nn.Linear(source_channels, 2 * channels)
         self.out = zero(nn.Linear(channels, channels))

@@ -28,8 +28,14 @@ class TextureEncoder(nn.Module):
         self.stem = nn.Conv2d(3 * patch**2, layout.channels, 3, padding=1)
         blocks = layout.down()[: max(self.reads)]
         self.blocks = nn.ModuleList(
-            ResidualBlock(b.in_channels, b.out_channels, dropout=dropout, resampling="down" if b.halves else "none")
-            for b in blocks
+            ResidualBlock(
+                block.in_channels,
+                block.out_channels,
+                groups=layout.groups,
+                dropout=dropout,
+                resampling="down" if block.halves else "none",
+            )
+            for block in blocks
         )
 
     def forward(self, source: Tensor) -> dict[int, Tensor]:

@@ -108,3 +108,9 @@ def test_interpolating_textures_is_interpolating_features():
 def test_numbers_that_make_no_network_are_refused(wrong):
     with pytest.raises(BadInput, match=f"model.{next(iter(wrong))}"):
         small(**wrong)
+
+
+def test_norms_that_the_channels_cannot_be_divided_into_are_refused():
+    with pytest.raises(BadInput, match=r"model\.groups=32 must divide .* make 48, 96"):
+        Network(3, channels=48, multipliers=[1, 2], attention_strides=[2])
+    Network(3, channels=48, multipliers=[1, 2], attention_strides=[2], groups=8)
