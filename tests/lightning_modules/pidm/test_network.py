@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from datamodules.bad_input import BadInput
+from lightning_modules.pidm.network import Network
 from lightning_modules.pidm.texture import TextureDiffusionBlock, interpolated
 from tests.lightning_modules.pidm.networks import awake, conditions, small
 
