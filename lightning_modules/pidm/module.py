@@ -50,6 +50,7 @@ class PIDM(Translator):
         attention_strides: list[int] | None = None,
         heads: int = 1,
         groups: int = 32,
+        structure_scale: float = 1.0,
         mix: Literal["attention", "concatenation", "input"] = "attention",
         patch: int = 1,
         dropout: float = 0.1,
@@ -69,8 +70,8 @@ class PIDM(Translator):
         """
         Args:
             structure_channels: S, channels of a structure.
-            channels, multipliers, blocks, embedding_channels, attention_strides, heads, groups, mix, patch, dropout,
-                checkpointing: of the networks, see `Network`.
+            channels, multipliers, blocks, embedding_channels, attention_strides, heads, groups, structure_scale, mix,
+                patch, dropout, checkpointing: of the networks, see `Network`.
             channels_last: keep the channels of a place together in memory, which is faster on GPUs.
             compile: compile the networks before their first use.
             diffusion: the process of adding noise, and the loss.
@@ -100,6 +101,7 @@ class PIDM(Translator):
             attention_strides=[8, 16, 32] if attention_strides is None else attention_strides,
             heads=heads,
             groups=groups,
+            structure_scale=structure_scale,
             mix=mix,
             patch=patch,
             dropout=dropout,

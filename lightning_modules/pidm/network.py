@@ -35,6 +35,7 @@ class Network(nn.Module):
         attention_strides: Sequence[int] = (8, 16, 32),
         heads: int = 1,
         groups: int = 32,
+        structure_scale: float = 1.0,
         mix: Mix = "attention",
         patch: int = 1,
         dropout: float = 0.1,
@@ -53,6 +54,7 @@ class Network(nn.Module):
                 one always sits in the middle.
             heads: of a texture diffusion block.
             groups: of the group norms; fewer for networks narrower than the published one.
+            structure_scale: what structure maps are multiplied with. Sparse ones are faint beside noise of unit variance.
             mix: how the source gets in: texture diffusion blocks (the paper's), concatenation of its encoder's features layer
                 by layer (its baseline), or without encoder, concatenated to the input (its baseline†).
             patch: squares of so many pixels a side are stacked to one place: cheaper by about its square.
@@ -64,7 +66,7 @@ class Network(nn.Module):
         """
         super().__init__()
         layout = Layout(channels, tuple(multipliers), blocks, tuple(attention_strides), mix, groups)
-        self.structure_channels = structure_channels
+        self.structure_channels, self.structure_scale = structure_channels, structure_scale
         self.stride = layout.stride * patch
         if heads < 1 or any(width % heads for width in layout.widths):
             raise BadInput(f"model.heads={heads} must divide the channels of every level ({layout.widths})")
@@ -97,7 +99,7 @@ class Network(nn.Module):
     def forward(self, noisy: Tensor, t: Tensor, structure: Tensor, texture: Texture) -> Tensor:
         """See `NoisePredictor.forward`."""
         height, width = noisy.shape[2:]
-        output = self.predictor(self._fitted(noisy), t, self._fitted(structure), texture)
+        output = self.predictor(self._fitted(noisy), t, self._fitted(structure) * self.structure_scale, texture)
         top, left = (output.shape[2] - height) // 2, (output.shape[3] - width) // 2
         return output[..., top : top + height, left : left + width]
 
