@@ -71,6 +71,13 @@ class Layout:
         """Channels of each level, from the image's size down."""
         return [self.channels * multiplier for multiplier in self.multipliers]
 
+    def normalised(self) -> list[int]:
+        """Channels of all features that residual blocks normalise, each once."""
+        blocks = [*self.down(), self.middle(), *self.up()]
+        return sorted(
+            {self.channels} | {width for block in blocks for width in (block.in_channels, block.out_channels)}
+        )
+
     def down(self) -> list[Block]:
         """Blocks 1, 2 ... of the downward side: `blocks` to a level, then one that halves the size."""
         found: list[Block] = []

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from datamodules.bad_input import BadInput
 from lightning_modules.pidm.layout import Layout, Mix
 from lightning_modules.pidm.noise_predictor import NoisePredictor
+from lightning_modules.pidm.residual_block import GROUPS
 from lightning_modules.pidm.texture import Texture
 from lightning_modules.pidm.texture_encoder import TextureEncoder
 
@@ -66,6 +67,12 @@ class Network(nn.Module):
         self.stride = layout.stride * patch
         if heads < 1 or any(width % heads for width in layout.widths):
             raise BadInput(f"model.heads={heads} must divide the channels of every level ({layout.widths})")
+        odd = [width for width in layout.normalised() if width % min(GROUPS, width)]
+        if odd:
+            raise BadInput(
+                f"model.channels={channels} with model.multipliers={list(multipliers)} makes features of {odd[0]} channels, which "
+                f"are normalised in {GROUPS} groups: set model.channels to a multiple of {GROUPS}"
+            )
         if patch < 1:
             raise BadInput(f"model.patch={patch} must be at least 1")
         self.predictor = NoisePredictor(

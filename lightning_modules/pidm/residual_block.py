@@ -12,11 +12,15 @@ Resampling = Literal["none", "down", "up"]
 Layer = TypeVar("Layer", nn.Conv2d, nn.Linear)
 
 
+GROUPS = 32
+"""Of a group norm, at most."""
+
+
 class GroupNorm(nn.GroupNorm):
-    """Group norm in at most 32 groups, its statistics in float32 also where features have fewer bits."""
+    """Group norm in at most `GROUPS` groups, its statistics in float32 also where features have fewer bits."""
 
     def __init__(self, channels: int) -> None:
-        super().__init__(min(32, channels), channels, eps=1e-5)
+        super().__init__(min(GROUPS, channels), channels, eps=1e-5)
 
     def forward(self, x: Tensor) -> Tensor:
         # Autocast computes it in float32 on a GPU; on a CPU the kernel itself does, for inputs of 16 bits.

@@ -147,12 +147,12 @@ def test_a_batch_of_files_keeps_the_contract(folders, tmp_path):
 
 
 def test_keypoints_refer_to_the_canvas_that_openposes_file_names(market, tmp_path):
-    people = [{"pose_keypoints_2d": [300, 256, 0.9, *[0] * 51]}]
+    people = [{"pose_keypoints_2d": [256, 256, 0.9, *[0] * 51]}]
     pose = tmp_path / "pose.json"
-    pose.write_text(json.dumps({"people": people, "canvas_width": 600, "canvas_height": 1024}))
+    pose.write_text(json.dumps({"people": people, "canvas_width": 512, "canvas_height": 1024}))
     batch = market(root="nowhere").batch_from_files([None], [pose])
     assert batch.target_structure[0, 0, 32, 32] == 1
-    pose.write_text(json.dumps({"people": people, "canvas_width": 600}))
+    pose.write_text(json.dumps({"people": people, "canvas_width": 512}))
     with pytest.raises(BadInput, match="canvas_height and canvas_width must both be whole numbers"):
         market(root="nowhere").batch_from_files([None], [pose])
 
@@ -179,3 +179,22 @@ def test_a_pose_alone_is_one_of_deepfashions_pictures(tmp_path, kind, border):
     path.write_text(path.read_text().replace("200", "2000"))
     with pytest.raises(BadInput, match="the size of its picture is not known"):
         data.batch_from_files([None], [path])
+
+
+def test_a_mask_lies_where_its_picture_does(market, tmp_path):
+    data = market(root="nowhere")
+    painted = np.zeros((256, 256), np.uint8)
+    painted[64:128, 64:192] = 255
+    Image.fromarray(painted).save(tmp_path / "mask.png")
+    Image.fromarray(np.where(painted[..., None] > 0, [255, 0, 0], [0, 0, 255]).astype(np.uint8)).save(
+        tmp_path / "a.png"
+    )
+    mask = data.placed(tmp_path / "mask.png", "mask")
+    picture = data.placed(tmp_path / "a.png", "picture")
+    assert mask.shape == (1, 128, 64)
+    assert mask.unique().tolist() == [0, 1]
+    assert torch.equal(mask[0] > 0.5, picture[0] > 0), "red is inside"
+    rows = mask[0].any(1).nonzero().flatten().tolist()
+    assert (rows[0], rows[-1]) == (48, 63), "a quarter of a square's height, which is padded to twice its height"
+    with pytest.raises(BadInput, match=r"none\.png"):
+        data.placed(tmp_path / "none.png", "mask")

@@ -207,6 +207,7 @@ def test_outside_of_a_mask_the_reference_stays_to_the_bit():
     [
         ({"attention_strides": [8]}, "attention_strides has 8"),
         ({"heads": 3}, "heads=3 must divide"),
+        ({"channels": 48}, "channels=48 .* set model.channels to a multiple of 32"),
         ({"sampler": Sampler(steps=50), "diffusion": Diffusion(steps=20)}, "steps=50 is more than the 20"),
     ],
 )
