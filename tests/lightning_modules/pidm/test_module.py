@@ -271,3 +271,16 @@ def test_guidance_that_the_model_never_learnt_is_warned_of_once(caplog):
     assert "'disentangled'" in warned.message
     assert "nothing and the source" in warned.message
     assert "pose 0, source 0.1" in warned.message
+
+
+def test_files_that_belong_to_the_users_pictures_are_placed_like_them():
+    kept = torch.zeros(1, 3, 32, 16)
+    placed = pidm().placed_options(
+        {"mask": "mask.png", "towards": "other.png", "reference": kept, "steps": 2}, lambda file, kind: (file, kind)
+    )
+    assert placed == {
+        "mask": ("mask.png", "mask"),
+        "towards": ("other.png", "picture"),
+        "reference": kept,
+        "steps": 2,
+    }
