@@ -17,16 +17,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import pathlib
-import resource
 import statistics
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
+
+from benchmarks.measuring import Failed, in_its_own_process, now, peak_memory, reset_peak
 
 CHANNELS = 256
 VALUES = 3
@@ -67,13 +65,12 @@ def _alternating(kind: str, side: int, forms: tuple[str, ...], given: Any) -> di
     for _ in range(given.repeats):
         for form in forms:
             what = {"kind": kind, "side": side, "form": form, "overrides": given.set}
-            command = [sys.executable, "-m", "benchmarks.cocosnet", "--one", json.dumps(what)]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
+            try:
+                rows[form].append(in_its_own_process("benchmarks.cocosnet", ["--one", json.dumps(what)]))
+            except Failed as error:
                 # The explicit matrix does not fit every machine: that is a result too.
-                print(f"{kind} {side} {form} ended with {done.returncode}: {done.stderr[-300:]}", file=sys.stderr)
+                print(f"{kind} {side} {form}: {error}", file=sys.stderr)
                 break
-            rows[form].append(json.loads(done.stdout.splitlines()[-1]))
     return rows
 
 
@@ -95,18 +92,18 @@ def _show(what: str, rows: dict[str, list[dict[str, float]]]) -> None:
 
 
 def _one(kind: str, side: int, form: str, overrides: list[str]) -> dict[str, float]:
-    """One process: the median seconds of three runs, and the memory beyond what stood before the first."""
+    """One process: the median seconds of three runs, and the memory beyond what stood before the first, in MiB."""
     import torch
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     run = correlation_of(side, form, device) if kind == "correlation" else step_of(side, form, device, overrides)
-    before = _reset_peak(device)
+    before = reset_peak(device)
     times = []
     for _ in range(3):
-        start = _now(device)
+        start = now(device)
         run()
-        times.append(_now(device) - start)
-    return {"seconds": statistics.median(times), "memory": _peak(device) - before}
+        times.append(now(device) - start)
+    return {"seconds": statistics.median(times), "memory": (peak_memory(device) - before) * 2**10}
 
 
 def correlation_of(side: int, form: str, device: Any) -> Callable[[], list[Any]]:
@@ -238,40 +235,6 @@ def step_of(side: int, form: str, device: Any, overrides: list[str]) -> Callable
             return step()
 
     return plain_step if form == "plain" else step
-
-
-def _now(device: Any) -> float:
-    if device.type == "cuda":
-        import torch
-
-        torch.cuda.synchronize()
-    return time.perf_counter()
-
-
-def _reset_peak(device: Any) -> float:
-    """Forget the peak so far, which importing made; MiB that are held now."""
-    if device.type == "cuda":
-        import torch
-
-        torch.cuda.reset_peak_memory_stats()
-        return _peak(device)
-    counters = pathlib.Path("/proc/self/clear_refs")  # Linux; elsewhere the peak of the whole process stands
-    if counters.exists():
-        counters.write_text("5")
-    return _peak(device)
-
-
-def _peak(device: Any) -> float:
-    """MiB, since the last reset."""
-    if device.type == "cuda":
-        import torch
-
-        return torch.cuda.max_memory_allocated() / 2**20
-    status = pathlib.Path("/proc/self/status")
-    if status.exists():
-        high = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(high.split()[1]) / 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
 if __name__ == "__main__":

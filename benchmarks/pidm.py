@@ -18,11 +18,8 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import resource
 import statistics
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -30,6 +27,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
+
+from benchmarks.measuring import Failed, device_name, in_its_own_process, now, peak_memory
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -83,7 +82,7 @@ def main() -> None:
 def sampling_table(given: argparse.Namespace) -> Table:
     """Seconds of an image batch in each manner, and how far the images are from ours."""
     model = _model(given.size) if given.ckpt is None else _trained(given.ckpt)
-    title = f"{given.steps}-step guided DDIM at {given.height} x {given.width}, {_device_name()}"
+    title = f"{given.steps}-step guided DDIM at {given.height} x {given.width}, {device_name()}"
     table = Table(title=title)
     for column in ("guidance", "batch", "manner", "seconds", "times as fast as the released", "difference", "PSNR"):
         table.add_column(column, justify="left" if column in ("guidance", "manner") else "right")
@@ -141,9 +140,9 @@ def sampled(
     images: dict[str, Tensor] = {}
     for _ in range(given.repeats):
         for manner, make in manners.items():
-            start = _now()
+            start = now()
             images[manner] = make()
-            times[manner].append(_now() - start)
+            times[manner].append(now() - start)
     return {manner: statistics.median(found) for manner, found in times.items()}, images
 
 
@@ -177,7 +176,7 @@ def training_table(given: argparse.Namespace) -> Table:
     for _ in range(2):
         for manner in TRAININGS:
             rounds[manner].append(_in_its_own_process(manner, given))
-    table = Table(title=f"A training step of {given.batch} at {given.height} x {given.width}, {_device_name()}")
+    table = Table(title=f"A training step of {given.batch} at {given.height} x {given.width}, {device_name()}")
     for column in ("manner", "seconds", "of ours", "peak GiB", "of ours"):
         table.add_column(column, justify="left" if column == "manner" else "right")
     best = {m: {key: min(row[key] for row in rows) for key in ("seconds", "memory")} for m, rows in rounds.items()}
@@ -191,11 +190,10 @@ def training_table(given: argparse.Namespace) -> Table:
 
 def _in_its_own_process(manner: str, given: argparse.Namespace) -> dict[str, Any]:
     words = [f"--{name}={getattr(given, name)}" for name in ("size", "height", "width", "batch", "repeats")]
-    command = [sys.executable, "-m", "benchmarks.pidm", "--one", manner, *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{manner} failed:\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
+    try:
+        return in_its_own_process("benchmarks.pidm", ["--one", manner, *words])
+    except Failed as error:
+        sys.exit(str(error))
 
 
 def _training_row(manner: str, size: str, height: int, width: int, batch: int, repeats: int) -> dict[str, float]:
@@ -204,7 +202,7 @@ def _training_row(manner: str, size: str, height: int, width: int, batch: int, r
     from torch import nn
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
-    idle = _peak_memory()
+    idle = peak_memory()
     model = _model(size, checkpointing=manner == "checkpointing").train()
     device = next(model.parameters()).device
     if manner == "released manner":
@@ -215,7 +213,7 @@ def _training_row(manner: str, size: str, height: int, width: int, batch: int, r
     structure = torch.rand(batch, STRUCTURE, height, width, device=device)
     times = []
     for _ in range(2 + repeats):
-        start = _now()
+        start = now()
         with sdpa_kernel(SDPBackend.MATH) if manner == "released manner" else nullcontext():
             t, noise = model.diffusion.draw_times(batch, device), torch.randn_like(target)
             noisy = model.diffusion.add_noise(target, t, noise)
@@ -225,8 +223,8 @@ def _training_row(manner: str, size: str, height: int, width: int, batch: int, r
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        times.append(_now() - start)
-    return {"seconds": statistics.median(times[2:]), "memory": _peak_memory() - idle}
+        times.append(now() - start)
+    return {"seconds": statistics.median(times[2:]), "memory": peak_memory() - idle}
 
 
 # What both need
@@ -259,31 +257,6 @@ def _psnr(images: Tensor, others: Tensor) -> str:
     """In dB, of values in [-1, 1]."""
     mse = (images - others).square().mean().item()
     return f"{10 * math.log10(4 / mse):.1f}" if mse > 0 else "equal"
-
-
-def _now() -> float:
-    import torch
-
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter()
-
-
-def _peak_memory() -> float:
-    """GiB."""
-    import torch
-
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated() / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-
-
-def _device_name() -> str:
-    import torch
-
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    return f"CPU, {torch.get_num_threads()} threads"
 
 
 if __name__ == "__main__":

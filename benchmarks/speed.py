@@ -13,11 +13,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.composing import SIZES, compose, methods
+from benchmarks.measuring import Failed, device_name, in_its_own_process, now, peak_memory
 
 VARIANTS = ("fp32", "bf16", "channels_last", "bf16_channels_last", "compiled", "bf16_compiled")
 
@@ -58,11 +56,10 @@ def main() -> None:
 
 
 def _in_its_own_process(**what: Any) -> dict[str, Any]:
-    command = [sys.executable, "-m", "benchmarks.speed", "--one", json.dumps(what)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{what['method']} {what['size']} {what['variant']} failed:\n{done.stderr[-2000:]}")
-    return {**what, **json.loads(done.stdout.splitlines()[-1])}
+    try:
+        return {**what, **in_its_own_process("benchmarks.speed", ["--one", json.dumps(what)])}
+    except Failed as error:
+        sys.exit(str(error))
 
 
 def _measure(
@@ -83,8 +80,8 @@ def _measure(
         "bare": statistics.median(bare),
         "trainer": statistics.median(trained),
         "images": config["data"]["batch_size"],
-        "memory": _peak_memory(device),
-        "device": torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads",
+        "memory": peak_memory(device),
+        "device": device_name(device),
     }
     if loader:
         row["waiting"] = _share_of_waiting(config, variant, steps * 4)
@@ -145,7 +142,7 @@ def _bare_loop(
     times = []
     for index in range(warmup + steps):
         batch = batches[index % len(batches)]
-        start = _now(device)
+        start = now(device)
         with torch.autocast(device.type, torch.bfloat16, enabled="bf16" in variant):
             step = translator.begin_step(batch)
             for phase in phases:
@@ -159,7 +156,7 @@ def _bare_loop(
                     parameter.requires_grad_(True)
                 optimizers[phase.optimizer_name].step()
                 optimizers[phase.optimizer_name].zero_grad()
-        times.append(_now(device) - start)
+        times.append(now(device) - start)
     return times[warmup:]
 
 
@@ -169,7 +166,7 @@ def _trainer_loop(
     """Seconds of each step inside the Trainer."""
     import pytorch_lightning as pl
 
-    clock = _clock(lambda: _now(device))
+    clock = _clock(lambda: now(device))
     trainer = pl.Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu", devices=1, max_steps=warmup + steps,
         precision="bf16-mixed" if "bf16" in variant else "32-true", logger=False, enable_checkpointing=False,
@@ -222,23 +219,6 @@ def _share_of_waiting(config: dict[str, Any], variant: str, steps: int) -> float
     )  # fmt: skip
     trainer.fit(_prepared(config, variant), datamodule=build_data(config))
     return float(trainer.callback_metrics["speed/data_wait"])
-
-
-def _now(device: Any) -> float:
-    if device.type == "cuda":
-        import torch
-
-        torch.cuda.synchronize()
-    return time.perf_counter()
-
-
-def _peak_memory(device: Any) -> float:
-    """GiB."""
-    if device.type == "cuda":
-        import torch
-
-        return torch.cuda.max_memory_allocated() / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def _show(rows: list[dict[str, Any]]) -> None:

@@ -12,11 +12,8 @@ from __future__ import annotations
 import argparse
 import copy
 import json
-import resource
 import statistics
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
+from benchmarks.measuring import Failed, device_name, in_its_own_process, now, peak_memory, reset_peak
 from lightning_modules.blocks.fir_resample import Resample, fir_kernel, resample
 from lightning_modules.blocks.modulated_conv import SharedModulatedConv2d, Style
 from lightning_modules.swapae.autoencoder import Codes
@@ -254,9 +252,9 @@ def _measured(compared: Comparison, repeats: int, device: str) -> dict[str, Any]
     times: dict[str, list[float]] = {"plain": [], "ours": []}
     for repeat in range(repeats):
         for form in ("plain", "ours") if repeat % 2 == 0 else ("ours", "plain"):
-            start = _now(device)
+            start = now(device)
             getattr(compared, form)()
-            times[form].append(_now(device) - start)
+            times[form].append(now(device) - start)
     plain, ours = (statistics.median(times[form]) for form in ("plain", "ours"))
     return {"name": compared.name, "plain": plain, "ours": ours, "difference": difference}
 
@@ -269,36 +267,24 @@ def largest_difference(ones: Outcome, others: Outcome) -> float:
     )
 
 
-def _now(device: str) -> float:
-    if device.startswith("cuda"):
-        torch.cuda.synchronize()
-    return time.perf_counter()
-
-
 def _memory(run: Run, device: str) -> float:
     """GiB that the work takes at its peak, beside what was there before."""
-    if device.startswith("cuda"):
-        before = torch.cuda.memory_allocated()
-        run()
-        return (torch.cuda.max_memory_allocated() - before) / 2**30
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = reset_peak(device)
     run()
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20
+    return peak_memory(device) - before
 
 
 def _in_its_own_process(form: str) -> float:
-    command = [sys.executable, "-m", "benchmarks.swapae", *sys.argv[1:], "--memory-of", form]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"measuring the memory of {form} weights failed:\n{done.stderr[-2000:]}")
-    return float(json.loads(done.stdout.splitlines()[-1]))
+    try:
+        return float(in_its_own_process("benchmarks.swapae", [*sys.argv[1:], "--memory-of", form]))
+    except Failed as error:
+        sys.exit(str(error))
 
 
 def _show(rows: list[dict[str, Any]], memory: dict[str, float], scale: Scale) -> None:
-    where = (
-        torch.cuda.get_device_name() if scale.device.startswith("cuda") else f"CPU, {torch.get_num_threads()} threads"
+    table = Table(
+        title=f"{scale.size}x{scale.size}, capacity {scale.capacity:g}, batch {scale.batch}, {device_name(scale.device)}"
     )
-    table = Table(title=f"{scale.size}x{scale.size}, capacity {scale.capacity:g}, batch {scale.batch}, {where}")
     for column in ("what", "plain s", "ours s", "faster", "largest difference", "peak GiB, plain -> ours"):
         table.add_column(column, justify="left" if column == "what" else "right")
     for row in rows:

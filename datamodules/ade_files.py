@@ -8,6 +8,7 @@ from pathlib import Path
 
 from datamodules.bad_input import BadInput
 from datamodules.reading import list_images
+from datamodules.text_file import read_text
 
 FOLDERS = {"train": "training", "test": "validation"}
 PUBLISHED = {"train": 20_210, "test": 2_000}
@@ -117,7 +118,7 @@ def read_categories(path: Path) -> dict[str, str]:
         BadInput: a line without two words.
     """
     found = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         words = line.split()
         if not words:
             continue
@@ -135,7 +136,7 @@ def read_stems(path: Path) -> set[str]:
     """
     if not path.is_file():
         raise BadInput(f"the list of images {path} does not exist (data.subset_list)")
-    lines = (line.strip().replace("\\", "/") for line in path.read_text(encoding="utf-8-sig").splitlines())
+    lines = (line.strip().replace("\\", "/") for line in read_text(path).splitlines())
     found = {line.rsplit("/", 1)[-1].split(".")[0] for line in lines if line}
     if not found:
         raise BadInput(f"the list of images {path} is empty (data.subset_list)")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from datamodules.bad_input import BadInput
+from datamodules.text_file import read_text
 
 ATTRIBUTES = (
     *("5_o_Clock_Shadow", "Arched_Eyebrows", "Attractive", "Bags_Under_Eyes", "Bald", "Bangs", "Big_Lips", "Big_Nose"),
@@ -54,7 +55,7 @@ def read_values(path: Path, columns: int | None = None) -> Values:
     Raises:
         BadInput: a row that cannot be understood, with file and line.
     """
-    lines = [line.split() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    lines = [line.split() for line in read_text(path).splitlines()]
     names: list[str] = []
     rows, numbers = [], []
     for number, cells in enumerate(lines, start=1):
@@ -90,7 +91,7 @@ def read_mapping(path: Path) -> dict[int, int]:
         BadInput: a row that cannot be understood.
     """
     found = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         cells = line.split()
         if not cells or cells[0] == "idx":
             continue
@@ -108,7 +109,7 @@ def read_numbers(path: Path) -> np.ndarray:
         BadInput: a line that is no image of CelebA-HQ.
     """
     found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         if line.strip():
             try:
                 found.append(_number(line.strip().replace("\\", "/").rsplit("/", 1)[-1]))

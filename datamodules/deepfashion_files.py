@@ -16,6 +16,7 @@ from datamodules.bad_input import BadInput
 from datamodules.deepfashion_names import Columns, same
 from datamodules.reading import list_images
 from datamodules.target_lists import read_lines
+from datamodules.text_file import read_text
 
 log = logging.getLogger(__name__)
 
@@ -145,7 +146,7 @@ class Copy:
 def official_partition(path: Path) -> dict[str, list[str]]:
     """Names of `train` and `test` (query and gallery) of the benchmark's list_eval_partition.txt."""
     sides: dict[str, list[str]] = {"train": [], "test": []}
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines()):
+    for number, line in enumerate(read_text(path).splitlines()):
         words = line.split()
         if number < 2 or not words:
             continue

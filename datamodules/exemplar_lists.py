@@ -15,6 +15,7 @@ import numpy as np
 
 from datamodules.bad_input import BadInput
 from datamodules.pairing import Pairs
+from datamodules.text_file import read_text
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class ExemplarList:
             BadInput: a line without an exemplar.
         """
         targets, first, last, lines = [], [], [], []
-        for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
+        for number, line in enumerate(read_text(path).splitlines(), start=1):
             names = [name.strip().replace("\\", "/") for name in line.split(",")]
             if names == [""]:
                 continue

@@ -30,6 +30,7 @@ from datamodules.structures.keypoint_csv import read_keypoints
 from datamodules.structures.pose import TORSO
 from datamodules.structures.structure import POSES
 from datamodules.table import Table, column
+from datamodules.text_file import read_text
 from datamodules.translation import Split, TranslationDataModule
 
 log = logging.getLogger(__name__)
@@ -174,7 +175,7 @@ class Market1501(TranslationDataModule):
     def _read_pairs(self, path: Path, split: Split, table: Table) -> np.ndarray:
         """(N, 2) rows (source, target) of the listed pairs whose images are in the table."""
         place = {table.key(row).rsplit("/", 1)[-1].lower(): row for row in range(len(table))}
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text(path).splitlines()
         pairs = np.full((len(lines), 2), -1, np.int32)
         for number, line in enumerate(lines[1:], start=1):
             sides = line.split(",")

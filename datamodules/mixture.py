@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from datamodules.bad_input import BadInput, nearest
@@ -73,7 +74,7 @@ class Mixture(TranslationDataModule):
         self.weights = _checked_weights(weights, parts)
         for name, part in parts.items():
             self._check_part(name, part)
-        self.structure = next(iter(parts.values())).structure
+        self.structure = self._first.structure
 
     # The base's interface, by asking the parts.
 
@@ -111,9 +112,21 @@ class Mixture(TranslationDataModule):
 
     def batch_from_files(self, sources: Sequence[Path | None], structures: Sequence[Path | None]) -> Batch:
         """See the base: files are read as the first part reads them."""
-        return next(iter(self.parts.values())).batch_from_files(sources, structures)
+        return self._first.batch_from_files(sources, structures)
+
+    def as_given(self, image: Tensor, path: Path) -> Tensor:
+        """See the base: the padding that the first part added is cut off."""
+        return self._first.as_given(image, path)
+
+    def placed(self, path: str | Path, kind: Literal["picture", "mask"]) -> Tensor:
+        """See the base: where the first part places its pictures."""
+        return self._first.placed(path, kind)
 
     # How it is done.
+
+    @property
+    def _first(self) -> TranslationDataModule:
+        return next(iter(self.parts.values()))
 
     def _check_part(self, name: str, part: TranslationDataModule) -> None:
         first_name, first = next(iter(self.parts.items()))

@@ -14,6 +14,7 @@ import numpy as np
 
 from datamodules.bad_input import BadInput
 from datamodules.pairing import Pairs
+from datamodules.text_file import read_text
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def read_lines(path: Path, columns: int = 1) -> list[list[str]]:
         BadInput: a line with fewer.
     """
     lines = []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         names = [name.strip() for name in line.split(",")]
         if names == [""]:
             continue

@@ -350,6 +350,19 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
         size = size_shown(path, self.structure.annotation, self._whole(), self.classes, self.placed_alone)
         return as_given(image, size, self.proportions).clamp(-1, 1)
 
+    def placed(self, path: str | Path, kind: Literal["picture", "mask"]) -> Tensor:
+        """One file of a user's, framed as `batch_from_files` frames pictures: a picture (3, H, W) in [-1, 1], or a mask
+        (1, H, W) in [0, 1], white inside, that was painted over such a picture.
+
+        Raises:
+            BadInput: it cannot be read.
+        """
+        from datamodules.user_files import placed_mask, placed_picture
+
+        if kind == "mask":
+            return placed_mask(Path(path), self._whole(), self.proportions)
+        return _signed(placed_picture(Path(path), self._whole(), self.proportions))
+
     # How it is done.
 
     def _whole(self) -> Framing:

@@ -19,6 +19,7 @@ from datamodules.structures.keypoint_files import Pose, read_pose
 from datamodules.structures.labels import NOTHING, checked, palette
 from datamodules.structures.pose import JOINTS
 from datamodules.structures.structure import POSES, Annotation
+from datamodules.text_file import read_text
 from datamodules.transforms import Framing
 
 log = logging.getLogger(__name__)
@@ -125,6 +126,21 @@ def as_given(image: Tensor, size: tuple[int, int], proportions: tuple[int, int] 
     return resized[:, around.top : around.top + height, around.left : around.left + width]
 
 
+def placed_picture(path: Path, framing: Framing, proportions: tuple[int, int] | None) -> Tensor:
+    """A picture (3, H, W) uint8, padded and framed like those of `raw_batch`."""
+    pixels = read_picture(str(path))
+    fitted = framing.fitted(pixels.shape[:2], str(path))
+    return fitted.picture(padding(*pixels.shape[:2], proportions).around(pixels))
+
+
+def placed_mask(path: Path, framing: Framing, proportions: tuple[int, int] | None) -> Tensor:
+    """A mask (1, H, W) in [0, 1], white inside, where the picture that it was painted over is; it stays black and white if
+    it was."""
+    pixels = read_picture(str(path))
+    mask = placed_picture(path, framing, proportions).float().mean(0, keepdim=True) / 255
+    return (mask >= 0.5).float() if np.isin(pixels, (0, 255)).all() else mask
+
+
 class _Reader:
     def __init__(
         self,
@@ -202,7 +218,7 @@ class _Reader:
                 return read_pose(beside, path.name if ending in (".json", ".csv") else None)
         for folder in path.absolute().parents[:2]:
             for table in sorted(folder.glob("*annotation*.csv")):
-                if f"\n{path.name}" in table.read_text(encoding="utf-8-sig"):
+                if f"\n{path.name}" in read_text(table):
                     return read_pose(table, path.name)
         if not needed:
             return None

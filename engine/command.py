@@ -19,6 +19,7 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import CompactHydraException, ConfigCompositionException, HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from datamodules import structures
@@ -30,7 +31,7 @@ CONFIGS = ROOT / "conf"
 
 
 class Refused(CompactHydraException):
-    """A `BadInput` on its way out: Hydra prints its sentence alone and exits with code 1."""
+    """A `BadInput` on its way out of a sweep: Hydra goes on with the other jobs, says which one it was, and exits with code 1."""
 
 
 def run_command(
@@ -62,9 +63,16 @@ def run_command(
             return act(arguments, output)
         except BadInput as error:
             _leave_nothing(output, name)
+            if HydraConfig.get().mode == RunMode.RUN and not _shows_tracebacks():
+                # Hydra would write the overrides before the sentence and a hint after it.
+                sys.exit(f"Error: {error}")
             raise Refused(str(error)) from error
 
     main()
+
+
+def _shows_tracebacks() -> bool:
+    return os.environ.get("HYDRA_FULL_ERROR") == "1"
 
 
 def _leave_nothing(output: pathlib.Path, name: str) -> None:
@@ -114,7 +122,7 @@ def _explain_wrong_overrides(name: str, argv: Sequence[str]) -> None:
         with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
             hydra.compose(name, overrides=_first_job(arguments.overrides))
     except HydraException as error:
-        if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        if _shows_tracebacks():
             raise
         sys.exit(f"Error: {explained(error, name, arguments.overrides)}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import pathlib
 import re
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -46,13 +47,15 @@ def main(config: dict[str, Any], output: pathlib.Path) -> float | None:
         raise BadInput(f"{existing[0]} exists already; choose another folder with out=... or say overwrite=true")
     out.mkdir(parents=True, exist_ok=True)
     device = _device(config["device"])
+    options = translator.placed_options(config["options"], data.placed)
     translator.to(device)
     if config["panels"]:
         write_panels(translator, data, pairs, targets, device, config)
     starts = range(0, len(pairs), config["batch_size"])
-    for start in track(starts, description=f"Translating {len(pairs)} images", disable=len(starts) < 2):
+    hidden = len(starts) < 2 or not sys.stdout.isatty()
+    for start in track(starts, description=f"Translating {len(pairs)} images", disable=hidden):
         chunk = slice(start, start + config["batch_size"])
-        images = _translated(translator, data, pairs[chunk], device, config["options"], config["seed"], start)
+        images = _translated(translator, data, pairs[chunk], device, options, config["seed"], start)
         for image, pair, target in zip(images, pairs[chunk], targets[chunk], strict=True):
             _save_whole(data.as_given(image, pair[1] or pair[0]) if config["original_size"] else image, target)
     if config["all_pairs"]:

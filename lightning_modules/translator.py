@@ -26,6 +26,8 @@ OptimizerFactory = Callable[[Any], Optimizer]
 """Parameters in, optimiser out: a Hydra partial such as `{_target_: torch.optim.Adam, _partial_: true, lr: 2e-4}`."""
 SchedulerFactory = Callable[[Optimizer], LRScheduler]
 """Optimiser in, schedule of its learning rate out."""
+Place = Callable[[str, Literal["picture", "mask"]], Tensor]
+"""A user's file, framed as the data frames the pictures of users: a picture (3, H, W) in [-1, 1], a mask (1, H, W) in [0, 1]."""
 Step = dict[str, Tensor]
 """What one step computes once and its phases share, such as the translations that a discriminator and a generator judge."""
 
@@ -116,6 +118,10 @@ class Translator(pl.LightningModule):
     def translate(self, batch: Batch, **options: Any) -> Tensor:
         """The one way to get an image: (B, 3, H, W) in [-1, 1] for the batch's sources and target structures."""
         raise NotImplementedError(f"{type(self).__name__} does not say how it makes an image")
+
+    def placed_options(self, options: dict[str, Any], place: Place) -> dict[str, Any]:
+        """The options of `translate` with tensors in place of files that belong to the user's pictures, such as a mask."""
+        return options
 
     def image_networks(self) -> dict[str, nn.Module]:
         """The networks that `translate` uses, by name: what is averaged over training, exported and counted."""

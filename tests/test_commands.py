@@ -32,6 +32,9 @@ def test_a_wrong_word_is_named_with_its_nearest_before_anything_heavy_is_importe
     assert names in said
     assert suggests in said
     assert "Traceback" not in said
+    if "-m" not in words:
+        assert said.startswith("Error: "), said
+        assert said.count("\n") == 1
     assert not list(tmp_path.rglob("*.*")) or "-m" in words  # a sweep has written what it sweeps over
     assert time.perf_counter() - start < 20  # a hang would be a fault; the speed itself is measured in benchmarks/
 

@@ -10,7 +10,7 @@ import torch
 
 from datamodules.bad_input import BadInput
 from engine.run_folder import RunFolder
-from tests.commanding import QUICK, fast_for, finished, started, train
+from tests.commanding import METHODS, QUICK, finished, started, train
 
 LIMITS = ["experiment=smoke", "trainer.max_steps=22", "trainer.max_epochs=-1", "callbacks=ema", "callbacks.last_checkpoint.every_n_steps=3",
           "callbacks.grids=null", "callbacks.measures=null", "data.num_workers=1", "data.limit_pairs.train=32", "test=false"]  # fmt: skip
@@ -39,11 +39,18 @@ def _flat(tree, path=""):
         yield from _flat(value, f"{path}.{key}")
 
 
-@pytest.mark.parametrize("method", fast_for(*QUICK))
-def test_killed_in_mid_epoch_and_resumed_equals_left_alone(method, tmp_path):
-    alone = train(tmp_path / "alone", f"model={method}", *LIMITS)
+@pytest.mark.parametrize(
+    ("method", "dataset"),
+    [
+        *((method, "market1501") for method in QUICK),
+        *(pytest.param(method, "market1501", marks=pytest.mark.slow) for method in METHODS if method not in QUICK),
+        pytest.param("pix2pix", "mixture", marks=pytest.mark.slow),
+    ],
+)
+def test_killed_in_mid_epoch_and_resumed_equals_left_alone(method, dataset, tmp_path):
+    alone = train(tmp_path / "alone", f"model={method}", f"data={dataset}", *LIMITS)
     cut = RunFolder(tmp_path / "cut")
-    words = [f"model={method}", *LIMITS, "trainer.accelerator=cpu", f"hydra.run.dir={cut.path}"]
+    words = [f"model={method}", f"data={dataset}", *LIMITS, "trainer.accelerator=cpu", f"hydra.run.dir={cut.path}"]
     process = started("train.py", *words, OMP_NUM_THREADS=str(torch.get_num_threads()))
     while not cut.last.exists() and process.poll() is None:
         time.sleep(0.02)

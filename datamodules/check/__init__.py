@@ -1,4 +1,4 @@
-"""Is a copy of a dataset whole? Every module of this package but `report` and `looking` checks one dataset.
+"""Is a copy of a dataset whole? Modules named as datasets check one each.
 
     python -m datamodules.check market1501 DIR
 
@@ -25,7 +25,7 @@ from datamodules.bad_input import BadInput, nearest
 from datamodules.check.looking import Advance
 from datamodules.check.report import Report
 
-DATASETS = ("ade20k", "celebahq", "deepfashion", "market1501")
+DATASETS = ("ade20k", "celebahq", "deepfashion", "folders", "market1501")
 
 
 def check(name: str, root: Path, *, subset: bool = False, advance: Advance | None = None) -> Report:

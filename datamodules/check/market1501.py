@@ -13,6 +13,7 @@ from datamodules.check.report import Report
 from datamodules.market1501 import FOLDERS, NAME, Market1501
 from datamodules.reading import list_images
 from datamodules.structures.keypoint_csv import read_keypoints
+from datamodules.text_file import read_text
 
 IMAGES = {"train": 12_936, "test": 19_732, "query": 3_368}
 PEOPLE = {"train": 751, "test": 750, "query": 750}
@@ -101,7 +102,7 @@ def _pairs(report: Report, path: Path | None, side: str, stored: dict[str, tuple
     if path is None:
         report.absent(f"market-pairs-{side}.csv", "pairs are made by the rule of the published ones")
         return
-    lines = path.read_text(encoding="utf-8-sig").splitlines()[1:]
+    lines = read_text(path).splitlines()[1:]
     pairs = [[name.strip().lower() for name in line.split(",")] for line in lines if line.strip()]
     report.none_of(
         f"lines of {report.short(path)} that cannot be understood", [",".join(pair) for pair in pairs if len(pair) != 2]

@@ -51,12 +51,6 @@ class Layout:
                 f"model.channels={self.channels}, model.multipliers={list(self.multipliers)} and model.blocks={self.blocks} must "
                 "be at least 1"
             )
-        odd = [width for width in self.widths if self.groups < 1 or width % min(self.groups, width)]
-        if odd:
-            raise BadInput(
-                f"model.groups={self.groups} must divide the channels of every level, which model.channels and "
-                f"model.multipliers make {', '.join(map(str, self.widths))}"
-            )
         strides = [2**level for level in range(len(self.multipliers))]
         wrong = [stride for stride in self.attention_strides if stride not in strides]
         if wrong:
@@ -78,6 +72,13 @@ class Layout:
     def widths(self) -> list[int]:
         """Channels of each level, from the image's size down."""
         return [self.channels * multiplier for multiplier in self.multipliers]
+
+    def normalised(self) -> list[int]:
+        """Channels of all features that residual blocks normalise, each once."""
+        blocks = [*self.down(), self.middle(), *self.up()]
+        return sorted(
+            {self.channels} | {width for block in blocks for width in (block.in_channels, block.out_channels)}
+        )
 
     def down(self) -> list[Block]:
         """Blocks 1, 2 ... of the downward side: `blocks` to a level, then one that halves the size."""

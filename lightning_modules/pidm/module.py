@@ -28,10 +28,10 @@ from lightning_modules.pidm.dropping import Dropping
 from lightning_modules.pidm.editing import slerp
 from lightning_modules.pidm.guidance import Guidance
 from lightning_modules.pidm.network import Network
-from lightning_modules.pidm.options import Options, picture_for
+from lightning_modules.pidm.options import OF_FILES, Options, picture_for
 from lightning_modules.pidm.samplers import Sampler, SeededNoise
 from lightning_modules.pidm.texture import interpolated
-from lightning_modules.translator import Loss, OptimizerFactory, Phase, SchedulerFactory, Step, Translator
+from lightning_modules.translator import Loss, OptimizerFactory, Phase, Place, SchedulerFactory, Step, Translator
 
 log = logging.getLogger(__name__)
 
@@ -139,6 +139,10 @@ class PIDM(Translator):
             return self._sampled(batch, asked, guidance, sampler, seeds, None)
         images = [self._sampled(batch, asked, guidance, sampler, seeds, amount) for amount in asked.amounts]
         return torch.cat(images, dim=3)
+
+    def placed_options(self, options: dict[str, Any], place: Place) -> dict[str, Any]:
+        files = {name: value for name, value in options.items() if name in OF_FILES and isinstance(value, str)}
+        return options | {name: place(file, OF_FILES[name]) for name, file in files.items()}
 
     def _sampled(
         self,

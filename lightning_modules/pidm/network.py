@@ -70,6 +70,12 @@ class Network(nn.Module):
         self.stride = layout.stride * patch
         if heads < 1 or any(width % heads for width in layout.widths):
             raise BadInput(f"model.heads={heads} must divide the channels of every level ({layout.widths})")
+        odd = [width for width in layout.normalised() if groups < 1 or width % min(groups, width)]
+        if odd:
+            raise BadInput(
+                f"model.channels={channels} with model.multipliers={list(multipliers)} makes features of {odd[0]} channels, which "
+                f"model.groups={groups} does not divide: set one to a divisor or multiple of the other"
+            )
         if patch < 1:
             raise BadInput(f"model.patch={patch} must be at least 1")
         self.predictor = NoisePredictor(

@@ -19,6 +19,8 @@ from lightning_modules.translator import key
 
 OF_GUIDANCE = ("pose", "style", "interval", "batched")
 OF_SAMPLER = ("steps", "eta", "spacing", "clip", "bf16", "progress")
+OF_FILES: dict[str, Literal["picture", "mask"]] = {"mask": "mask", "reference": "picture", "towards": "picture"}
+"""Options that may name a file, and what it shows."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from datamodules import replica
 from datamodules.bad_input import BadInput
 from datamodules.check import check
 from datamodules.check.__main__ import main
+from datamodules.check.folders import domains
 from tests.datamodules.conftest import SAMPLES, needs_samples
 
 
@@ -217,3 +218,60 @@ def test_what_is_no_dataset_is_said_in_one_sentence(tmp_path):
 @pytest.mark.parametrize("name", ["ade20k", "deepfashion"])
 def test_real_samples_are_a_part_without_faults(name):
     assert check(name, SAMPLES / name, subset=True).faults == []
+
+
+# Folders of one's own
+
+
+def pictures(folder: Path, *names: str, size: int = 8) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        Image.new("RGB", (size, size), "red").save(folder / name)
+
+
+def found_by(root: Path) -> dict[str, tuple[int, str]]:
+    return {row.what: (row.found, row.result) for row in check("folders", root).rows}
+
+
+def test_folders_are_counted_by_domain_and_split_and_what_no_run_could_use_is_a_fault(tmp_path):
+    pictures(tmp_path / "labels" / "train", "a.png", "b.png", "c.png")
+    pictures(tmp_path / "photos" / "train", "a.jpg", "b.jpg", "d.jpg")
+    pictures(tmp_path / "photos" / "test", "e.jpg", size=9)
+    pictures(tmp_path / "photos" / "train", "b.png", size=9)
+    cut(tmp_path / "photos" / "train" / "a.jpg")
+    (tmp_path / "photos" / "train" / "Thumbs.txt").write_text("")
+    rows = found_by(tmp_path)
+    assert rows["domains (labels, photos)"] == (2, "ok")
+    assert rows["images in labels/train"] == (3, "ok")
+    assert rows["images in photos/test"] == (1, "ok")
+    assert rows["images in photos/train that cannot be read"] == (1, "FAULT")
+    assert rows["images in photos/train that are not 8 x 8 (height x width)"] == (1, "note")
+    assert rows["other files in photos/train, which are ignored"] == (1, "note")
+    assert rows["names in labels without a partner in photos (train)"] == (1, "FAULT")
+    assert rows["names in photos without a partner in labels (train)"] == (1, "FAULT")
+    assert rows["names that stand in photos (train) twice"] == (1, "FAULT")
+    assert rows["test of labels"] == (0, "note")
+
+
+def test_folders_of_two_kinds_need_no_names_in_common(tmp_path):
+    pictures(tmp_path / "trainA", "1.jpg", "2.jpg")
+    pictures(tmp_path / "trainB", "2.jpg", "3.jpg", "4.jpg")
+    rows = found_by(tmp_path)
+    assert rows["domains ({split}A, {split}B)"] == (2, "ok")
+    assert rows["names in both {split}A and {split}B (train)"] == (1, "ok")
+    assert not any(result == "FAULT" for _, result in rows.values())
+
+
+@pytest.mark.parametrize(
+    ("folders", "named"),
+    [
+        (["train", "test"], ["."]),
+        (["train/x", "train/y", "val/x"], ["{split}/x", "{split}/y"]),
+        (["horses", "valleys"], ["horses", "valleys"]),
+        (["a_train", "b_train", "a_test"], ["a_{split}", "b_{split}"]),
+    ],
+)
+def test_domains_are_named_as_the_config_would(folders, named, tmp_path):
+    for folder in folders:
+        pictures(tmp_path / folder, "a.png")
+    assert domains(tmp_path) == named

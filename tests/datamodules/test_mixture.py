@@ -4,7 +4,10 @@ import itertools
 from collections import Counter
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from datamodules.bad_input import BadInput
 from datamodules.mixture import Mixture
@@ -160,3 +163,15 @@ def test_structures_of_other_channels_are_refused(market, celebahq):
 def test_a_misspelt_setting_of_a_part_is_found():
     with pytest.raises(BadInput, match=r"data\.parts\.a\.flop is not a setting .* Did you mean 'flip'"):
         composed("model=swapae", "data=mixture", "+data.parts.a.flop=1")
+
+
+def test_a_users_picture_of_other_proportions_comes_back_as_it_was(mixture, tmp_path):
+    data = mixture()
+    photo = tmp_path / "photo.png"
+    Image.linear_gradient("L").resize((90, 100)).convert("RGB").save(photo)
+    batch = data.batch_from_files([photo], [photo])
+    back = data.as_given(batch.source[0], photo)
+    original = torch.from_numpy(np.array(Image.open(photo))).permute(2, 0, 1) / 127.5 - 1
+    assert back.shape == original.shape
+    assert (back - original).abs().mean() < 0.05, "without its padding"
+    assert torch.equal(data.placed(photo, "picture"), batch.source[0])

@@ -179,3 +179,22 @@ def test_a_pose_alone_is_one_of_deepfashions_pictures(tmp_path, kind, border):
     path.write_text(path.read_text().replace("200", "2000"))
     with pytest.raises(BadInput, match="the size of its picture is not known"):
         data.batch_from_files([None], [path])
+
+
+def test_a_mask_lies_where_its_picture_does(market, tmp_path):
+    data = market(root="nowhere")
+    painted = np.zeros((256, 256), np.uint8)
+    painted[64:128, 64:192] = 255
+    Image.fromarray(painted).save(tmp_path / "mask.png")
+    Image.fromarray(np.where(painted[..., None] > 0, [255, 0, 0], [0, 0, 255]).astype(np.uint8)).save(
+        tmp_path / "a.png"
+    )
+    mask = data.placed(tmp_path / "mask.png", "mask")
+    picture = data.placed(tmp_path / "a.png", "picture")
+    assert mask.shape == (1, 128, 64)
+    assert mask.unique().tolist() == [0, 1]
+    assert torch.equal(mask[0] > 0.5, picture[0] > 0), "red is inside"
+    rows = mask[0].any(1).nonzero().flatten().tolist()
+    assert (rows[0], rows[-1]) == (48, 63), "a quarter of a square's height, which is padded to twice its height"
+    with pytest.raises(BadInput, match=r"none\.png"):
+        data.placed(tmp_path / "none.png", "mask")

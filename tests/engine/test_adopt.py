@@ -43,7 +43,7 @@ def test_a_published_generator_translates_a_photograph(tmp_path, golden_dir):
         ),
         tmp_path,
     )
-    assert Image.open(tmp_path / "out" / "photo.png").size == (64, 64)
+    assert Image.open(tmp_path / "out" / "photo.png").size == (80, 60), "as large as the photograph"
 
 
 def test_a_file_of_another_network_is_refused_by_name(tmp_path):
@@ -99,7 +99,7 @@ def test_a_release_of_cocosnet_translates(tmp_path, capsys):
     translation.main(
         composed(*words, f"out={tmp_path}/out", "device=cpu", "panels=true", command="translate"), tmp_path
     )
-    assert Image.open(tmp_path / "out" / "photo_to_map.png").size == (64, 64)
+    assert Image.open(tmp_path / "out" / "photo_to_map.png").size == (80, 80), "as large as the map"
     panels = {file.stem for file in (tmp_path / "out" / "photo_to_map").iterdir()}
     assert panels == {"structure", "exemplar", "exemplar_colour_key", "correspondence", "confidence", "warped_exemplar"}
     (tmp_path / "out" / "photo_to_map.png").unlink()

@@ -207,6 +207,7 @@ def test_outside_of_a_mask_the_reference_stays_to_the_bit():
     [
         ({"attention_strides": [8]}, "attention_strides has 8"),
         ({"heads": 3}, "heads=3 must divide"),
+        ({"channels": 48}, "channels=48 .* 48 channels, which model.groups=32 does not divide"),
         ({"sampler": Sampler(steps=50), "diffusion": Diffusion(steps=20)}, "steps=50 is more than the 20"),
     ],
 )
@@ -270,3 +271,16 @@ def test_guidance_that_the_model_never_learnt_is_warned_of_once(caplog):
     assert "'disentangled'" in warned.message
     assert "nothing and the source" in warned.message
     assert "pose 0, source 0.1" in warned.message
+
+
+def test_files_that_belong_to_the_users_pictures_are_placed_like_them():
+    kept = torch.zeros(1, 3, 32, 16)
+    placed = pidm().placed_options(
+        {"mask": "mask.png", "towards": "other.png", "reference": kept, "steps": 2}, lambda file, kind: (file, kind)
+    )
+    assert placed == {
+        "mask": ("mask.png", "mask"),
+        "towards": ("other.png", "picture"),
+        "reference": kept,
+        "steps": 2,
+    }
