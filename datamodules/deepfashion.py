@@ -19,6 +19,7 @@ Images as the authors publish them or as papers renamed them, lists and poses of
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -87,6 +88,11 @@ class FashionTable(Table):
             return stored
         border = round(width * BORDER / HEIGHT)
         return stored[:, border : width - border]
+
+    def enough(self, kind: Annotation, framing: Framing) -> tuple[int, int] | None:
+        """See `Table.enough`. Poses have a frame of their own; borders come on top of what is wanted."""
+        with_borders = math.ceil(framing.load_width * (WIDTH + 2 * BORDER) / WIDTH)
+        return framing.load_height, with_borders if self.cut else framing.load_width
 
     def loaded_annotation(
         self, row: int, kind: Annotation, framing: Framing, pixels: np.ndarray, classes: int

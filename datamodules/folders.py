@@ -58,13 +58,15 @@ class FolderTable(Table):
         sides = hashlib.sha256(np.ascontiguousarray(self.domain[rows]).tobytes()).hexdigest()
         return {"halves": self.halves, "shows": self.shows, "label_classes": self.classes, "sides": sides}
 
-    def read_picture(self, row: int) -> np.ndarray:
-        """The image; a label map in its colours; one half of a file that holds both sides."""
+    def read_picture(self, row: int, at_least: tuple[int, int] | None = None) -> np.ndarray:
+        """The image; a label map in its colours; one half of a file that holds both sides. See `Table.read_picture`."""
         domain = int(self.domain[row])
         if self.classes and domain == self.shows:
             colours = palette(self.classes)
             return colours[np.minimum(read_labels(self.path(row)), len(colours) - 1)]
-        pixels = read_picture(self.path(row))
+        if self.halves and at_least is not None:
+            at_least = at_least[0], 2 * at_least[1]
+        pixels = read_picture(self.path(row), at_least)
         return self._half(pixels, domain) if self.halves else pixels
 
     def read_annotation(self, row: int, kind: Annotation) -> np.ndarray | None:

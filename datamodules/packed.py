@@ -29,7 +29,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import PIL
@@ -70,6 +70,8 @@ class Packing:
     framing: Framing
     """Any with the load size."""
     classes: int
+    decode: Literal["exact", "fast"] = "exact"
+    """See `PairDataset.decode`."""
 
     def fingerprint(self) -> str:
         """The hash of everything that the content depends on."""
@@ -99,12 +101,15 @@ class Packing:
             "annotation": "keypoints" if self.kind in POSES else self.kind,
             "classes": self.classes,
             "table": type(self.table).__name__,
+            **({"decode": self.decode} if self.decode != "exact" else {}),
             **self.table.settings(self.rows),
         }
 
     def loaded(self, row: int) -> Loaded:
         """Decode and resize a row. Raises `Unreadable`."""
-        return self.table.loaded(row, self.kind, self.framing, self.classes)
+        enough = self.table.enough(self.kind, self.framing) if self.decode == "fast" else None
+        pixels = self.table.read_picture(row, enough)
+        return self.table.loaded(row, self.kind, self.framing, self.classes, pixels)
 
 
 class PackedStore:

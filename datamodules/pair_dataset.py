@@ -50,6 +50,8 @@ class PairDataset(Dataset):
     """Number of classes of label maps, to find wrong ones."""
     truth: bool = False
     """Whether to read what the replica knows of each image."""
+    decode: Literal["exact", "fast"] = "exact"
+    """Whether a JPEG is decoded as it is stored, or to a part of its size where that is enough."""
     store: PackedStore | None = None
     """What is decoded and resized already, for the load size of `framing`."""
 
@@ -111,7 +113,8 @@ class PairDataset(Dataset):
     def _side(self, row: int, framing: Framing) -> tuple[Tensor, Tensor | None]:
         loaded = None if self.store is None else self.store.loaded(row)
         if loaded is None:
-            pixels = self.table.read_picture(row)
+            enough = self.table.enough(self.annotation, self.framing) if self.decode == "fast" else None
+            pixels = self.table.read_picture(row, enough)
             framing = framing.fitted(pixels.shape[:2], self.table.key(row))
             loaded = self.table.loaded(row, self.annotation, framing, self.classes, pixels)
         annotation = self.table.placed_annotation(loaded.annotation, self.annotation, framing)

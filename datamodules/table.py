@@ -81,9 +81,18 @@ class Table:
         columns = {f.name: getattr(self, f.name) for f in fields(self)}
         return replace(self, **{name: value[rows] for name, value in columns.items() if isinstance(value, np.ndarray)})
 
-    def read_picture(self, row: int) -> np.ndarray:
-        """(height, width, 3) uint8. Raises `Unreadable`."""
-        return self.trimmed(read_picture(self.path(row)))
+    def read_picture(self, row: int, at_least: tuple[int, int] | None = None) -> np.ndarray:
+        """(height, width, 3) uint8. Raises `Unreadable`.
+
+        Args:
+            at_least: height and width that are enough, see `reading.read_picture`.
+        """
+        return self.trimmed(read_picture(self.path(row), at_least))
+
+    def enough(self, kind: Annotation, framing: Framing) -> tuple[int, int] | None:
+        """The height and width of a stored picture that are enough to load it as a framing says, None for all there is:
+        keypoints are in pixels of the stored picture, whose size must be known to place them."""
+        return None if kind in POSES else (framing.load_height, framing.load_width)
 
     def trimmed(self, stored: np.ndarray) -> np.ndarray:
         """The part of a stored picture, or of a map of its size (height, width, ...), that is used: all, unless a dataset

@@ -91,6 +91,7 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
         val_fraction: float = 0.05,  # the part of the training identities that is held out for validation
         max_bad_fraction: float = 0.01,  # more unreadable files than this stop the run before training
         limit_pairs: dict[str, int | None] | None = None,  # at most so many pairs of a split, spread over its list
+        decode: Literal["exact", "fast"] = "exact",  # fast: large JPEGs to a part of their size that is enough
         cache: Literal["packed"] | None = None,  # packed: decode and resize once, into files that workers map
         cache_dir: str | None = None,  # where these lie; null: in root, or in the user's cache where that is read-only
         truth: bool = False,  # validation and test batches carry what only a replica knows
@@ -150,6 +151,14 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
             raise BadInput(f"data.limit_pairs knows train, val and test, not {', '.join(list(self.limit_pairs)[3:])}")
         if cache not in (None, "packed"):
             raise BadInput(f"data.cache must be packed or null, not {cache!r}")
+        if decode not in ("exact", "fast"):
+            raise BadInput(f"data.decode must be exact or fast, not {decode!r}")
+        if decode == "fast" and preprocess is not None:
+            raise BadInput(
+                f"data.decode=fast reads pictures smaller than they are stored, and data.preprocess={preprocess} goes by the "
+                "stored size: set data.decode=exact or data.preprocess=null"
+            )
+        self.decode: Literal["exact", "fast"] = decode
         self.cache, self.cache_dir = cache, None if cache_dir is None else Path(cache_dir).expanduser()
         self.datasets: dict[Split, PairDataset | None] = {}
         """The splits that are set up; None for one without images."""
@@ -404,6 +413,7 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
             seed=self.seed,
             classes=self.classes,
             truth=self.truth and not train,
+            decode=self.decode,
             store=self._store(split, table, pairs, framing),
         )
 
@@ -411,7 +421,7 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
         """The images of a split as they are decoded and resized, where they are to be kept."""
         if self.cache is None:
             return None
-        packing = Packing(table, pairs.rows(), self.structure.annotation, framing, self.classes)
+        packing = Packing(table, pairs.rows(), self.structure.annotation, framing, self.classes, self.decode)
         name = f"{type(self).__name__.lower()}-{split}"
         return packed(packing, self.root, name, self.cache_dir, self._workers())
 
@@ -556,4 +566,5 @@ def _misshapen(pictures: np.ndarray, maps: np.ndarray) -> np.ndarray:
 
 def _signed(pixels: Tensor) -> Tensor:
     """uint8 -> float in [-1, 1]."""
-    return pixels.float().div(127.5).sub(1)
+    # In place on the copy: memory for each step would take longer than the arithmetic.
+    return pixels.to(torch.float32, copy=True).div_(127.5).sub_(1)

@@ -119,6 +119,29 @@ def test_batches_are_those_of_the_files_to_the_bit(build, tmp_path, name, settin
     assert not list(tmp_path.glob(".*.partial"))
 
 
+@pytest.mark.parametrize("name", ["deepfashion", "market1501"])
+def test_fast_decoding_changes_pictures_alone_and_makes_another_store(build, tmp_path, name):
+    settings = {**LIMITS, "structure": "pose_heatmaps"}
+    if name == "market1501":
+        settings |= {"height": 16, "width": 8}  # of which the stored size must stay known
+    exact = batches(build(name, **settings, cache="packed", cache_dir=str(tmp_path)))
+    fast = batches(build(name, **settings, decode="fast"))
+    kept = batches(build(name, **settings, decode="fast", cache="packed", cache_dir=str(tmp_path)))
+    assert same(kept, fast)
+    assert len(stores(tmp_path)) == 6
+    for one, other in zip(exact, fast, strict=True):
+        assert one.target_structure.equal(other.target_structure)
+        assert one.target.equal(other.target) == (name == "market1501")
+        assert (one.target - other.target).abs().mean() < 0.05
+
+
+def test_fast_decoding_is_refused_where_the_stored_size_counts(market):
+    with pytest.raises(BadInput, match=r"data\.preprocess=crop goes by the stored size"):
+        market(decode="fast", preprocess="crop")
+    with pytest.raises(BadInput, match=r"data\.decode must be exact or fast, not 'quick'"):
+        market(decode="quick")
+
+
 @pytest.mark.parametrize(
     "settings",
     [

@@ -56,6 +56,23 @@ def test_a_camera_that_was_held_upright_is_turned(tmp_path):
     assert read_picture(str(paint(tmp_path / "a.jpg", size=(20, 30), exif=exif))).shape == (30, 20, 3)
 
 
+@pytest.mark.parametrize(
+    ("at_least", "size"),
+    [((201, 150), (400, 300)), ((150, 150), (200, 150)), ((90, 60), (100, 75)), ((9, 7), (50, 38))],
+)
+def test_a_large_jpeg_is_decoded_to_a_part_of_its_size_that_is_enough(tmp_path, at_least, size):
+    path = str(paint(tmp_path / "a.jpg", size=(400, 300)))
+    assert read_picture(path, at_least).shape == (*size, 3)
+    assert read_picture(str(paint(tmp_path / "a.png", size=(400, 300))), at_least).shape == (400, 300, 3)
+
+
+def test_what_is_enough_is_meant_of_the_picture_as_it_is_turned(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = str(paint(tmp_path / "a.jpg", size=(200, 400), exif=exif))
+    assert read_picture(path, (200, 100)).shape == (200, 100, 3)
+
+
 def test_label_maps_keep_their_indices_in_every_form_that_holds_them(tmp_path):
     indices = np.array([[0, 7], [150, 255]], np.uint8)
     with_palette = Image.fromarray(indices, "P")

@@ -37,7 +37,15 @@ REPLICAS = {
 }
 
 
-@pytest.mark.parametrize("name", REPLICAS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "market1501",
+        "ade20k",
+        pytest.param("deepfashion", marks=pytest.mark.slow),
+        pytest.param("celebahq", marks=pytest.mark.slow),
+    ],
+)
 def test_batches_from_shards_are_those_from_files(name, tmp_path):
     settings, kind, pairing, structure = REPLICAS[name]
     replica.write(name, tmp_path / "files", seed=0, **settings)

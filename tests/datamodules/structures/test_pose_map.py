@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from datamodules.structures.pose import JOINTS, MIRROR
-from datamodules.structures.pose_map import LIMBS, PoseMap, drawn
+from datamodules.structures.pose_map import LIMBS, PoseMap, _by_planes, drawn
 from datamodules.transforms import Framing
 
 STANDING = np.array(
@@ -94,6 +94,25 @@ def test_every_limb_is_the_polygon_that_opencv_fills_on_the_whole_canvas():
             polygon = cv2.ellipse2Poly(middle, axes, int(np.degrees(np.arctan2(dy, dx))), 0, 360, 1)
             expected = cv2.fillConvexPoly(np.zeros((96, 80), np.uint8), polygon, 1)
             assert (found >> number & 1 == expected).all()
+
+
+@pytest.mark.parametrize("size", [(96, 80), (31, 900), (900, 31)])
+def test_both_ways_of_drawing_give_the_same_maps(size):
+    rng = np.random.default_rng(0)
+    places, seen = rng.uniform(-20, max(size), (6, 18, 2)), rng.random((6, 18, 1)) < 0.8
+    places[..., 0] %= size[1] + 20
+    places[..., 1] %= size[0] + 20
+    seen[0] = False
+    annotation = torch.stack([drawn(np.concatenate(pose, 1), *size) for pose in zip(places, seen, strict=True)])
+    picture = torch.zeros(6, 3, *size, dtype=torch.uint8)
+    assert (PoseMap().maps(annotation, picture) == _by_planes(annotation)).all()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
+def test_a_gpu_draws_the_same_maps():
+    annotation = drawn(POSE, 128, 128)[None]
+    picture = torch.zeros(1, 3, 128, 128, dtype=torch.uint8)
+    assert PoseMap().maps(annotation.cuda(), picture.cuda()).cpu().equal(PoseMap().maps(annotation, picture))
 
 
 def test_whole_numbers_survive_the_arithmetic_of_32_bits():
