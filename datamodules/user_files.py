@@ -129,8 +129,8 @@ def as_given(image: Tensor, size: tuple[int, int], proportions: tuple[int, int] 
 def placed_picture(path: Path, framing: Framing, proportions: tuple[int, int] | None) -> Tensor:
     """A picture (3, H, W) uint8, padded and framed like those of `raw_batch`."""
     pixels = read_picture(str(path))
-    fitted = framing.fitted(pixels.shape[:2], str(path))
-    return fitted.picture(padding(*pixels.shape[:2], proportions).around(pixels))
+    height, width, _ = pixels.shape
+    return framing.fitted((height, width), str(path)).picture(padding(height, width, proportions).around(pixels))
 
 
 def placed_mask(path: Path, framing: Framing, proportions: tuple[int, int] | None) -> Tensor:
