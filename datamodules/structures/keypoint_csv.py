@@ -15,6 +15,7 @@ import numpy as np
 
 from datamodules.bad_input import BadInput
 from datamodules.structures.pose import JOINTS
+from datamodules.text_file import read_text
 
 HEADER = ["name", "keypoints_y", "keypoints_x"]
 
@@ -27,7 +28,7 @@ def read_keypoints(path: Path) -> tuple[list[str], np.ndarray]:
     Raises:
         BadInput: a row that cannot be understood, with file and line.
     """
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    lines = read_text(path).splitlines()
     rows = [[cell.strip(' \t"') for cell in line.split(":")] for line in lines]
     if not rows or rows[0] != HEADER:
         raise BadInput(f"{path}, line 1: the header {':'.join(HEADER)} expected, found {''.join(lines[:1])[:80]!r}")

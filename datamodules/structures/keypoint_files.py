@@ -24,6 +24,7 @@ import numpy as np
 from datamodules.bad_input import BadInput
 from datamodules.structures.keypoint_csv import read_keypoints
 from datamodules.structures.pose import JOINTS
+from datamodules.text_file import read_text
 
 BODY_25 = (
     *(*JOINTS[:8], "middle_hip", *JOINTS[8:]),
@@ -108,7 +109,7 @@ def _from_csv(path: Path, name: str | None) -> Pose:
 
 def _from_json(path: Path, name: str | None) -> Pose:
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = json.loads(read_text(path))
     except ValueError as error:
         raise BadInput(f"{path} is no valid JSON: {error}") from error
     if isinstance(content, dict) and "people" in content:
@@ -186,7 +187,7 @@ def _from_rows(path: Path) -> Pose:
 
 def _numbers(path: Path) -> np.ndarray:
     """A text of numbers as a matrix; (0, 0) for an empty file."""
-    text = path.read_text(encoding="utf-8-sig").strip()
+    text = read_text(path).strip()
     if not text:
         return np.zeros((0, 0), np.float32)
     try:
