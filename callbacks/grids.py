@@ -63,7 +63,8 @@ class SampleGrid(pl.Callback):
             self._make(trainer, pl_module, "val", f"{trainer.global_step:07d}")
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._make(trainer, pl_module, "test", "test")
+        split = getattr(trainer.datamodule, "test_split", "test")  # type: ignore[attr-defined]
+        self._make(trainer, pl_module, split, split)
 
     def _make(self, trainer: pl.Trainer, pl_module: pl.LightningModule, split: str, stem: str) -> None:
         data: Any = trainer.datamodule  # type: ignore[attr-defined]

@@ -53,6 +53,15 @@ def test_a_method_trains_on_a_dataset_and_leaves_a_whole_run_folder(method, data
     assert any(name.startswith("speed/") for name in logged)
 
 
+def test_the_validation_split_is_measured_where_it_is_asked_for(tmp_path):
+    run = train(tmp_path / "run", "model=pix2pix", "data=market1501", *SMOKE, "test=false")
+    evaluated = RunFolder(tmp_path / "evaluated")
+    words = [f"ckpt={run.last}", "split=val", "callbacks.grids.items=2", "++data.limit_pairs.val=4"]
+    evaluation.main(composed(*words, command="evaluate"), evaluated.path)
+    assert {name.split("/")[0] for name in evaluated.read_metrics()} == {"val"}
+    assert [file.name for file in evaluated.samples.glob("*.png")] == ["val.png"]
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_a_checkpoint_alone_evaluates_and_translates(method, tmp_path):
     run = train(tmp_path / "run", f"model={method}", "data=market1501", *SMOKE, "test=false")
