@@ -172,7 +172,10 @@ def _trainer_loop(
         precision="bf16-mixed" if "bf16" in variant else "32-true", logger=False, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False, callbacks=[clock], limit_val_batches=0,
     )  # fmt: skip
-    trainer.fit(_prepared(config, variant), _repeated(batches))
+    translator = _prepared(config, variant)
+    # As the DataModule of a run does it: Lightning's own way copies every field of a batch.
+    translator.transfer_batch_to_device = lambda batch, device, _: batch.to(device, non_blocking=True)
+    trainer.fit(translator, _repeated(batches))
     return clock.times[warmup:]
 
 
