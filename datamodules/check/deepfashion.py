@@ -9,13 +9,12 @@ import numpy as np
 
 from datamodules.bad_input import BadInput
 from datamodules.check.looking import odd_sizes, sizes
-from datamodules.check.naming import shared, twice, unparsed
+from datamodules.check.naming import keypoints, shared, twice, unparsed
 from datamodules.check.report import Report
 from datamodules.deepfashion_files import FLAT, Catalogue, Copy, Folder, in_order, official_partition
 from datamodules.deepfashion_names import same
 from datamodules.deepfashion_poses import BORDER, ENDINGS, HEIGHT, WIDTH, csv_names, has_borders
 from datamodules.exemplar_lists import ExemplarList
-from datamodules.structures.keypoint_csv import read_keypoints
 from datamodules.structures.keypoint_files import read_pose
 from datamodules.target_lists import read_lines
 
@@ -110,15 +109,14 @@ def _csv_pairs(report: Report, copy: Copy, side: str, there: set[str]) -> None:
 
 
 def _annotation(report: Report, copy: Copy, side: str, there: set[str]) -> None:
-    path = next((found for name in csv_names(side) if (found := copy.find(name))), None)
+    path = next((there_is for name in csv_names(side) if (there_is := copy.find(name))), None)
     if path is None:
         report.absent(csv_names(side)[0], "poses are those of the folder pose/, where it is there")
         return
-    try:
-        names, points = read_keypoints(path)
-    except BadInput as error:
-        unparsed(report, path, error)
+    found = keypoints(report, path)
+    if found is None:
         return
+    names, points = found
     _listed(report, path, names, there)
     twice(report, path, names)
     lst = copy.find(f"{side}.lst")

@@ -6,13 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from datamodules.bad_input import BadInput
 from datamodules.check.looking import odd_sizes, sizes
-from datamodules.check.naming import listed, shared, twice, unparsed
+from datamodules.check.naming import keypoints, listed, shared, twice
 from datamodules.check.report import Report
 from datamodules.market1501 import FOLDERS, NAME, Market1501
 from datamodules.reading import list_images
-from datamodules.structures.keypoint_csv import read_keypoints
 from datamodules.text_file import read_text
 
 IMAGES = {"train": 12_936, "test": 19_732, "query": 3_368}
@@ -69,11 +67,10 @@ def _annotation(report: Report, path: Path | None, side: str, stored: dict[str, 
     if path is None:
         report.absent(f"market-annotation-{side}.csv", "no poses")
         return
-    try:
-        names, points = read_keypoints(path)
-    except BadInput as error:
-        unparsed(report, path, error)
+    found = keypoints(report, path)
+    if found is None:
         return
+    names, points = found
     names = [name.lower() for name in names]
     listed(report, path, names, stored)
     twice(report, path, names)

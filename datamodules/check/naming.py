@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from datamodules.bad_input import BadInput
 from datamodules.check.report import Report
+from datamodules.structures.keypoint_csv import read_keypoints
 
 
 def listed(report: Report, path: Path, names: Iterable[str], there: Collection[str]) -> None:
@@ -34,3 +37,12 @@ def shared(report: Report, what: str, first: Iterable[str], second: Iterable[str
 def unparsed(report: Report, path: Path, error: BadInput) -> None:
     """A row about a file that cannot be understood."""
     report.none_of(f"lines of {report.short(path)} that cannot be understood", [str(error)])
+
+
+def keypoints(report: Report, path: Path) -> tuple[list[str], np.ndarray] | None:
+    """Names and joints (N, 18, 3) of a table of keypoints; None, and a row about it, where it cannot be understood."""
+    try:
+        return read_keypoints(path)
+    except BadInput as error:
+        unparsed(report, path, error)
+        return None
