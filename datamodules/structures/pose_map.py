@@ -18,6 +18,7 @@ load_size: equal to this where that is 256.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -59,7 +60,7 @@ COLOURS = (
 )
 """Of joint i, and of limb i. The published code takes them for BGR: channel 0 of the maps holds the third number."""
 
-_BLUE_FIRST = np.array(COLOURS, np.int32)[:, ::-1]
+_NUMBERS = np.arange(len(LIMBS), dtype=np.int32)[:, None]
 
 RADIUS = 4
 """Of a joint's disc, and half of a limb's width."""
@@ -90,39 +91,43 @@ def drawn(points: np.ndarray, height: int, width: int, mirrored: bool = False, e
     if mirrored and exchanged:
         points = points[MIRROR]
     places = points[:, :2].astype(np.float64)
-    present = (points[:, 2] > 0) & np.isfinite(places).all(1)
-    canvas = np.zeros((height, width), np.int32)
-    for joint in np.flatnonzero(present).tolist():
-        cv2.circle(canvas, _whole(places[joint]), RADIUS, float((joint + 1) << len(LIMBS)), cv2.FILLED)
+    present = ((points[:, 2] > 0) & np.isfinite(places).all(1)).tolist()
+    # Python's own numbers: NumPy takes longer to begin than these few take to compute.
+    joints = [(x, y) for x, y in places.tolist()]
+    canvas, alone = np.zeros((2, height, width), np.int32)
+    for joint, (x, y) in enumerate(joints):
+        if present[joint]:
+            cv2.circle(canvas, (_whole(x), _whole(y)), RADIUS, float((joint + 1) << len(LIMBS)), cv2.FILLED)
     for number, (first, second) in enumerate(LIMBS):
         if present[first] and present[second]:
-            _mark(canvas, _ellipse(places[first], places[second]), 1 << number)
-    return torch.from_numpy(np.ascontiguousarray(canvas[:, ::-1]) if mirrored else canvas)
+            _mark(canvas, _ellipse(joints[first], joints[second]), 1 << number, alone)
+    return torch.from_numpy(cv2.flip(canvas, 1) if mirrored else canvas)
 
 
-def _ellipse(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def _ellipse(first: tuple[float, float], second: tuple[float, float]) -> np.ndarray:
     """(N, 2) the polygon of a limb between two places."""
-    dx, dy = (first - second).tolist()
-    half, angle = _whole(np.array([math.hypot(dx, dy) / 2, math.degrees(math.atan2(dy, dx))]))
-    return np.asarray(cv2.ellipse2Poly(_whole((first + second) / 2), (half, RADIUS), angle, 0, 360, 1))
+    (x, y), (to_x, to_y) = first, second
+    middle = _whole((x + to_x) / 2), _whole((y + to_y) / 2)
+    half, angle = math.hypot(x - to_x, y - to_y) / 2, math.degrees(math.atan2(y - to_y, x - to_x))
+    return np.asarray(cv2.ellipse2Poly(middle, (_whole(half), RADIUS), _whole(angle), 0, 360, 1))
 
 
-def _whole(numbers: np.ndarray) -> tuple[int, int]:
-    """Two numbers without their fractions. Framing computes in 32 bits: 127.99999 is meant to be 128."""
-    first, second = (numbers + np.copysign(1e-4, numbers)).astype(int).tolist()
-    return first, second
+def _whole(number: float) -> int:
+    """A number without its fraction. Framing computes in 32 bits: 127.99999 is meant to be 128."""
+    return int(number + math.copysign(1e-4, number))
 
 
-def _mark(canvas: np.ndarray, polygon: np.ndarray, bit: int) -> None:
-    """Set a bit inside a polygon. Only the pixels around it are touched: a limb covers a hundredth of a picture."""
-    height, width = canvas.shape
-    left, top = np.maximum(polygon.min(0), 0)
-    right, bottom = np.minimum(polygon.max(0) + 1, (width, height))
-    if left >= right or top >= bottom:
-        return
-    inside = np.zeros((bottom - top, right - left), np.uint8)
-    cv2.fillConvexPoly(inside, polygon - (left, top), 1)
-    canvas[top:bottom, left:right] |= inside.astype(np.int32) * bit
+def _mark(canvas: np.ndarray, polygon: np.ndarray, bit: int, alone: np.ndarray) -> None:
+    """Set a bit inside a polygon. Only the pixels around it are touched: a limb covers a hundredth of a picture.
+
+    Args:
+        alone: zeros in the form of the canvas, to draw the polygon by itself; zeros again afterwards.
+    """
+    left, top, across, down = cv2.boundingRect(polygon)
+    box = slice(max(top, 0), max(top + down, 0)), slice(max(left, 0), max(left + across, 0))
+    cv2.fillConvexPoly(alone, polygon, float(bit))
+    canvas[box] |= alone[box]
+    alone[box] = 0
 
 
 def _by_planes(annotation: Tensor) -> Tensor:
@@ -150,18 +155,19 @@ def _by_opencv(annotation: np.ndarray) -> np.ndarray:
     count, height, width = annotation.shape
     # NumPy asks the system for large pages, PyTorch does not: without them half of the time goes into getting memory.
     maps = np.empty((count, 3 + len(LIMBS), height, width), np.float32)
+    distance = np.empty((height, width), np.uint16)
+    steps = np.abs(np.arange(-max(height, width), max(height, width) + 1)).astype(np.uint16)
     for canvas, found in zip(annotation, maps, strict=True):
-        _paint_skeleton(canvas, found[:3])
         in_rows, in_columns = np.bitwise_or.reduce(canvas, 1), np.bitwise_or.reduce(canvas, 0)
-        for limb, channel in enumerate(found[3:]):
-            rows, columns = np.flatnonzero(in_rows & 1 << limb), np.flatnonzero(in_columns & 1 << limb)
-            if len(rows) == 0:
+        _paint_skeleton(canvas, np.flatnonzero(in_rows), np.flatnonzero(in_columns), found[:3])
+        rows, columns = _extents(in_rows), _extents(in_columns)
+        for limb, (channel, (top, bottom), (left, right)) in enumerate(zip(found[3:], rows, columns, strict=True)):
+            if top == bottom:
                 channel.fill(1)
                 continue
-            top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
             free = (canvas[top:bottom, left:right] & 1 << limb) == 0
-            near = cv2.distanceTransform(free.view(np.uint8), cv2.DIST_L1, 3).astype(np.uint16)
-            distance = _around(near, top, left, height, width)
+            distance[top:bottom, left:right] = cv2.distanceTransform(free.view(np.uint8), cv2.DIST_L1, 3)
+            _spread(distance, top, bottom, left, right, steps)
             # As published: whole thirds of the distance in 8 bits.
             np.floor_divide(distance, 3, out=distance)
             if height + width > 3 * 255:
@@ -170,41 +176,64 @@ def _by_opencv(annotation: np.ndarray) -> np.ndarray:
     return maps
 
 
-def _around(near: np.ndarray, top: int, left: int, height: int, width: int) -> np.ndarray:
+def _extents(bits: np.ndarray) -> list[tuple[int, int]]:
+    """For each limb, from where to where its bit is set in (N,) numbers; 0, 0 where it is nowhere."""
+    marked = (bits >> _NUMBERS & 1).astype(bool)
+    first, last = marked.argmax(1), len(bits) - marked[:, ::-1].argmax(1)
+    last[~marked.any(1)] = 0
+    return list(zip(first.tolist(), last.tolist(), strict=True))
+
+
+def _spread(distance: np.ndarray, top: int, bottom: int, left: int, right: int, steps: np.ndarray) -> None:
     """City-block distances in a whole picture (height, width), from those in the smallest box around what they lead to.
 
     From outside, every shortest way enters the box where it is nearest: the distance is that of this pixel, and the way to it.
 
     Args:
-        near: (h, w) uint16, the distances in the box.
-        top, left: the place of the box.
+        distance: (height, width) uint16, right inside of the box; filled in elsewhere.
+        top, bottom, left, right: the box.
+        steps: (2 N + 1,) from N to 0 and back to N, where N is no less than height and width.
     """
-    below, beside = height - top - len(near), width - left - near.shape[1]
-    wide = cv2.copyMakeBorder(near, 0, 0, left, beside, cv2.BORDER_REPLICATE)
-    wide += _steps(left, near.shape[1], beside)
-    whole = cv2.copyMakeBorder(wide, top, below, 0, 0, cv2.BORDER_REPLICATE)
-    whole += _steps(top, len(near), below)[:, None]
-    return whole
+    height, width = distance.shape
+    middle = len(steps) // 2
+    beside = distance[top:bottom]
+    np.add(beside[:, left : left + 1], steps[middle - left : middle], out=beside[:, :left])
+    np.add(beside[:, right - 1 : right], steps[middle + 1 : middle + 1 + width - right], out=beside[:, right:])
+    np.add(distance[top], steps[middle - top : middle, None], out=distance[:top])
+    np.add(distance[bottom - 1], steps[middle + 1 : middle + 1 + height - bottom, None], out=distance[bottom:])
 
 
-def _steps(before: int, length: int, after: int) -> np.ndarray:
-    """before ... 2, 1, then zeros of a length, then 1, 2 ... after: how far it is to the zeros."""
-    steps = np.zeros(before + length + after, np.uint16)
-    steps[:before] = np.arange(before, 0, -1)
-    steps[before + length :] = np.arange(1, after + 1)
-    return steps
+def _paint_skeleton(canvas: np.ndarray, rows: np.ndarray, columns: np.ndarray, found: np.ndarray) -> None:
+    """Write the skeleton of a canvas (height, width) into channels (3, height, width), in [0, 1].
 
-
-def _paint_skeleton(canvas: np.ndarray, found: np.ndarray) -> None:
-    """Write the skeleton of a canvas (height, width) into channels (3, height, width), in [0, 1]."""
+    Args:
+        rows, columns: those of the canvas that are not empty, ascending.
+    """
     found.fill(0)
-    places = np.flatnonzero(canvas.ravel() != 0)
-    kinds, which = np.unique(canvas.ravel()[places], return_inverse=True)
-    discs = np.concatenate([np.zeros((1, 3), np.int32), _BLUE_FIRST])
-    colours = discs[kinds >> len(LIMBS)]
-    for limb in range(len(LIMBS)):
-        over = (2 * colours + 3 * _BLUE_FIRST[limb] + 2) // 5  # rounded, as in `_skeleton`
-        colours = np.where((kinds >> limb & 1)[:, None] == 1, over, colours)
-    shown = colours.astype(np.float32) / np.float32(255)
-    for channel, values in zip(found.reshape(3, -1), shown.T, strict=True):
-        channel[places] = values[which]
+    if len(rows) == 0:
+        return
+    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    shown = canvas[box]
+    pixels = shown.ravel()
+    # Row by row, neighbours are mostly equal: a colour is found for each run of them, and for each number once.
+    starts = np.flatnonzero(np.concatenate([[True], pixels[1:] != pixels[:-1]]))
+    runs = pixels[starts]
+    ordered = np.sort(runs)
+    kinds = ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])]
+    which = np.repeat(np.searchsorted(kinds, runs), np.diff(starts, append=len(pixels)))
+    packed = np.array([_colour(kind) for kind in kinds.tolist()], np.int32)
+    for channel, shift in zip(found, (0, 8, 16), strict=True):
+        values = (packed >> shift & 255).astype(np.float32) / np.float32(255)
+        channel[box] = values[which].reshape(shown.shape)
+
+
+@lru_cache(maxsize=4096)
+def _colour(kind: int) -> int:
+    """What is seen of a disc and the limbs over it, each at 60 %: of a number of the canvas, red x 2^16 + green x 2^8 + blue."""
+    disc = kind >> len(LIMBS)
+    colour = COLOURS[disc - 1] if disc else (0, 0, 0)
+    for limb, over in enumerate(COLOURS[: len(LIMBS)]):
+        if kind >> limb & 1:
+            red, green, blue = ((2 * below + 3 * above + 2) // 5 for below, above in zip(colour, over, strict=True))
+            colour = red, green, blue  # rounded, as in `_skeleton`
+    return colour[0] << 16 | colour[1] << 8 | colour[2]
