@@ -17,6 +17,7 @@ from pathlib import Path, PurePath
 from typing import BinaryIO
 
 import numpy as np
+import torch
 from PIL import Image, ImageOps
 
 from datamodules.bad_input import BadInput
@@ -96,6 +97,10 @@ def _as_rgb(image: Image.Image, at_least: tuple[int, int] | None = None) -> np.n
     if at_least is not None:
         turned = image.getexif().get(ORIENTATION, 1) >= 5  # the file's rows are the picture's columns
         image.draft(None, at_least if turned else at_least[::-1])
+    plain = image.format == "JPEG" and image.mode == "RGB" and image.getexif().get(ORIENTATION, 1) == 1
+    pixels = _jpeg(image.fp) if plain and at_least is None else None
+    if pixels is not None:
+        return pixels
     if image.mode != "RGB":
         image = _with_colours(image)
     elif "transparency" in image.info:
@@ -103,6 +108,21 @@ def _as_rgb(image: Image.Image, at_least: tuple[int, int] | None = None) -> np.n
     if image.getexif().get(ORIENTATION, 1) != 1:
         image = ImageOps.exif_transpose(image)
     return np.array(image)
+
+
+def _jpeg(file: BinaryIO) -> np.ndarray | None:
+    """The pixels of a JPEG of three colours, equal to Pillow's to the bit in half of the time: Pillow gives a pixel four bytes,
+    and copies a picture twice for NumPy. None where the decoder refuses the file, so that Pillow reads it or says why not."""
+    from torchvision.io import decode_jpeg
+
+    data = bytearray(file.seek(0, os.SEEK_END))
+    file.seek(0)
+    file.readinto(data)
+    try:
+        found = decode_jpeg(torch.frombuffer(data, dtype=torch.uint8))
+    except RuntimeError:
+        return None
+    return found.permute(1, 2, 0).numpy()
 
 
 def _with_colours(image: Image.Image) -> Image.Image:

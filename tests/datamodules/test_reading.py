@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torchvision
 from PIL import Image
 
 from datamodules.reading import Unreadable, list_images, read_labels, read_picture, scan
@@ -44,6 +45,42 @@ def test_cmyk_becomes_rgb(tmp_path):
     picture = read_picture(str(paint(tmp_path / "a.jpg", mode="CMYK", quality=95)))
     expected = read_picture(str(paint(tmp_path / "b.png")))
     assert np.abs(picture.astype(int) - expected).mean() < 6
+
+
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"quality": 20, "restart_marker_rows": 1}])
+@pytest.mark.parametrize("size", [(37, 23), (16, 64), (1, 1)])
+def test_a_jpeg_is_decoded_twice_as_fast_to_the_pixels_of_pillow(tmp_path, monkeypatch, subsampling, options, size):
+    decoded = []
+    fast = torchvision.io.decode_jpeg
+    monkeypatch.setattr(torchvision.io, "decode_jpeg", lambda data: decoded.append(1) or fast(data))
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
+    path = saved(tmp_path / "a.jpg", pixels, subsampling=subsampling, **options)
+    found = read_picture(path)
+    assert decoded == [1]
+    assert found.flags.c_contiguous
+    assert (found == np.array(Image.open(path))).all()
+
+
+def test_a_jpeg_that_is_cut_off_is_refused_unless_nothing_of_the_picture_is_lost(tmp_path):
+    whole = paint(tmp_path / "a.jpg", size=(40, 60), quality=95).read_bytes()
+    path = tmp_path / "b.jpg"
+    for length in (len(whole) // 2, len(whole) - 40):
+        path.write_bytes(whole[:length])
+        with pytest.raises(Unreadable, match="is damaged: image file is truncated"):
+            read_picture(str(path))
+    path.write_bytes(whole[:-2])  # the mark of the end
+    assert (read_picture(str(path)) == read_picture(str(tmp_path / "a.jpg"))).all()
+
+
+def test_what_only_pillow_decodes_is_read_all_the_same(tmp_path, monkeypatch):
+    def refused(data):
+        raise RuntimeError("no such decoder here")
+
+    path = str(paint(tmp_path / "a.jpg"))
+    expected = read_picture(path)
+    monkeypatch.setattr(torchvision.io, "decode_jpeg", refused)
+    assert (read_picture(path) == expected).all()
 
 
 def test_one_bit_per_pixel_becomes_black_and_white(tmp_path):
