@@ -7,8 +7,11 @@
 |---|---|
 | reference | decodes with Pillow, resizes, draws maps item by item (`benchmarks.reference_loader`) |
 | files | this project's loader without a cache |
-| packed | the same with `data.cache=packed` |
+| fast | the same with `data.decode=fast`: large JPEGs decoded to a part of their size |
+| packed | this project's loader with `data.cache=packed` |
 | worker alone | packed, without what happens on the device: normalising, and drawing the maps of a batch |
+
+The worker's own memory is that after 20 batches, half-way and at the end.
 
 An item is a pair: two pictures and two structures, ready on the processor as a method gets them. All columns but the last
 count drawing the maps (`on_after_batch_transfer`), which with a GPU happens there. All take turns in one process with one
@@ -80,15 +83,16 @@ def _measure(name: str, folder: str, seconds: float, overrides: list[str]) -> di
     _replica(name, root)
     with tempfile.TemporaryDirectory(dir=folder) as stores:
         settings = [f"data.root={root}", "data.num_workers=0", *overrides]
-        files = _built(name, settings)
+        files, fast = _built(name, settings), _built(name, [*settings, "data.decode=fast"])
         begun = time.perf_counter()
         packed = _built(name, [*settings, "data.cache=packed", f"data.cache_dir={stores}"])
         took = time.perf_counter() - begun
-        store = sum(path.stat().st_size for path in pathlib.Path(stores).rglob("*.npy"))
-        sides = {"reference": _reference(name, root, files), "files": _ours(files), "packed": _ours(packed)}
-        sides["alone"] = _unfinished(packed)
-        rates = _rates(sides, files.batch_size, seconds)
+        # First: a worker begins with the memory of its parent, and counts as its own what it writes to.
         memory = _memory(packed, max(10.0, seconds / 3))
+        store = sum(path.stat().st_size for path in pathlib.Path(stores).rglob("*.npy"))
+        sides = {"reference": _reference(name, root, files), "alone": _unfinished(packed)}
+        sides |= {"files": _ours(files), "fast": _ours(fast), "packed": _ours(packed)}
+        rates = _rates(sides, files.batch_size, seconds)
         return {
             "structure": f"{files.structure_name} {files.framing.height}x{files.framing.width}",
             **{f"{side}_rate": rate for side, rate in rates.items()},
@@ -185,23 +189,23 @@ def _rates(sides: dict[str, Iterator[Any]], batch_size: int, seconds: float) -> 
 
 
 def _memory(data: Any, seconds: float) -> dict[str, float]:
-    """MB that a worker has for itself, early in training and late: all but the store and what it shares with others."""
-    data.num_workers = 1
+    """MB that a worker has for itself, early in training, half-way and late: all but the store and what it shares with
+    others. Batches are of two pairs, to be many: at least 3,000."""
+    size, data.num_workers, data.batch_size = data.batch_size, 1, 2
     loader = data.train_dataloader()
     found: list[float] = []
     end = time.perf_counter() + seconds
     batches = 0
-    iterator: Any = None
-    while time.perf_counter() < end:
+    while time.perf_counter() < end or batches < 3000:
         for batch in loader:
             del batch
             batches += 1
-            iterator = loader._iterator
-            if batches == 20 or (batches > 20 and batches % 100 == 0):
-                found.append(_private(iterator._workers[0].pid))
-    found.append(_private(iterator._workers[0].pid))
-    data.num_workers = 0
-    return {"worker_mb_first": found[0], "worker_mb_last": found[-1], "worker_batches": float(batches)}
+            if batches == 20 or batches % 100 == 0:
+                found.append(_private(loader._iterator._workers[0].pid))
+    data.num_workers, data.batch_size = 0, size
+    names = ("worker_mb_first", "worker_mb_middle", "worker_mb_last")
+    values = found[0], found[len(found) // 2], found[-1]
+    return {**dict(zip(names, values, strict=True)), "worker_batches": float(batches)}
 
 
 def _private(process: int) -> float:
@@ -236,8 +240,8 @@ def _show(rows: list[dict[str, Any]]) -> None:
 
     table = Table(title="Items (pairs) per second and worker, maps drawn")
     for heading in (
-        *("dataset", "structure", "reference", "files", "packed", "worker alone", "store", "packing"),
-        *("worker's own memory", "|rank correlation| of the order"),
+        *("dataset", "structure", "reference", "files", "fast", "packed", "worker alone", "store", "packing"),
+        *("worker's own memory: early, half-way, late", "|rank correlation| of the order"),
     ):
         table.add_column(heading, justify="left" if heading in ("dataset", "structure") else "right")
     for row in rows:
@@ -247,14 +251,16 @@ def _show(rows: list[dict[str, Any]]) -> None:
             row["structure"],
             f"{plain:.0f}",
             f"{row['files_rate']:.0f} ({row['files_rate'] / plain:.1f}×)",
+            f"{row['fast_rate']:.0f} ({row['fast_rate'] / plain:.1f}×)",
             f"{row['packed_rate']:.0f} ({row['packed_rate'] / plain:.1f}×)",
             f"{row['alone_rate']:.0f}",
             f"{row['store_mb']:.0f} MB",
             f"{row['packing_s']:.1f} s for {row['images']}",
-            f"{row['worker_mb_first']:.0f} -> {row['worker_mb_last']:.0f} MB in {row['worker_batches']:.0f} batches",
+            f"{row['worker_mb_first']:.0f}, {row['worker_mb_middle']:.0f}, {row['worker_mb_last']:.0f} MB "
+            f"in {row['worker_batches']:.0f} batches",
             f"{row['order']:.3f} (PyTorch's shuffle: {row['order_reference']:.3f})",
         )
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    Console(width=None if sys.stdout.isatty() else 220).print(table)
 
 
 if __name__ == "__main__":
