@@ -14,11 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePath
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 from datamodules.bad_input import BadInput
 from datamodules.shards import opened
@@ -98,7 +98,8 @@ def _as_rgb(image: Image.Image, at_least: tuple[int, int] | None = None) -> np.n
         turned = image.getexif().get(ORIENTATION, 1) >= 5  # the file's rows are the picture's columns
         image.draft(None, at_least if turned else at_least[::-1])
     plain = image.format == "JPEG" and image.mode == "RGB" and image.getexif().get(ORIENTATION, 1) == 1
-    pixels = _jpeg(image.fp) if plain and at_least is None else None
+    file = image.fp if isinstance(image, ImageFile.ImageFile) and plain and at_least is None else None
+    pixels = None if file is None else _jpeg(file)
     if pixels is not None:
         return pixels
     if image.mode != "RGB":
@@ -110,16 +111,14 @@ def _as_rgb(image: Image.Image, at_least: tuple[int, int] | None = None) -> np.n
     return np.array(image)
 
 
-def _jpeg(file: BinaryIO) -> np.ndarray | None:
+def _jpeg(file: IO[bytes]) -> np.ndarray | None:
     """The pixels of a JPEG of three colours, equal to Pillow's to the bit in half of the time: Pillow gives a pixel four bytes,
     and copies a picture twice for NumPy. None where the decoder refuses the file, so that Pillow reads it or says why not."""
     from torchvision.io import decode_jpeg
 
-    data = bytearray(file.seek(0, os.SEEK_END))
     file.seek(0)
-    file.readinto(data)
     try:
-        found = decode_jpeg(torch.frombuffer(data, dtype=torch.uint8))
+        found = decode_jpeg(torch.frombuffer(bytearray(file.read()), dtype=torch.uint8))
     except RuntimeError:
         return None
     return found.permute(1, 2, 0).numpy()
