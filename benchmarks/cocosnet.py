@@ -10,7 +10,8 @@ what it wants; both forward and backward through query, key and value, and `--ch
 Step: `blocks` is the method, `recompute` computes the generator's large SPADE blocks again in the backward pass, and `plain`
 has separate passes of the photos' adaptor, explicit attention and all activations kept, as the published code.
 
-Forms take turns, so that a busy machine slows all of them alike; the ratios are those of medians.
+Forms take turns, so that a busy machine slows all of them alike; the ratios are those of medians. On a processor seconds are
+those of processor time.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from benchmarks.measuring import Failed, in_its_own_process, now, peak_memory, reset_peak
+from benchmarks.measuring import Failed, in_its_own_process, peak_memory, reset_peak, spent
 
 CHANNELS = 256
 VALUES = 3
@@ -100,9 +101,9 @@ def _one(kind: str, side: int, form: str, overrides: list[str]) -> dict[str, flo
     before = reset_peak(device)
     times = []
     for _ in range(3):
-        start = now(device)
+        start = spent(device)
         run()
-        times.append(now(device) - start)
+        times.append(spent(device) - start)
     return {"seconds": statistics.median(times), "memory": (peak_memory(device) - before) * 2**10}
 
 

@@ -21,6 +21,12 @@ def now(device: Any = None) -> float:
     return time.perf_counter()
 
 
+def spent(device: Any = None) -> float:
+    """Seconds that work on the device has taken so far: of processor time, which others on the machine hardly change; on a GPU
+    those of `now`."""
+    return now(device) if _on_gpu(device) else time.process_time()
+
+
 def reset_peak(device: Any = None) -> float:
     """Forget the peak so far, which importing made; GiB that are held now.
 

@@ -30,6 +30,10 @@ ORIENTATION = 0x0112
 """The EXIF tag that says how a camera was held."""
 
 
+MOST_COLOUR = 24
+"""How far the colours of a grey picture may lie from their mean, of 255: JPEG makes grey pictures a little coloured."""
+
+
 class Unreadable(BadInput):
     """An image file that cannot be read."""
 
@@ -62,6 +66,16 @@ def read_labels(path: str) -> np.ndarray:
         Unreadable: it is not an image, truncated, or a colour picture rather than indices.
     """
     return _decoded(path, _as_indices)
+
+
+def read_mask(path: str) -> np.ndarray:
+    """A mask as (height, width) uint8, white inside. Transparency is ignored: what nobody painted is often black and
+    transparent.
+
+    Raises:
+        Unreadable: it is not an image, truncated, or a colour picture.
+    """
+    return _decoded(path, _as_grey)
 
 
 def _decoded(path: str, convert: Callable[[Image.Image], np.ndarray]) -> np.ndarray:
@@ -122,6 +136,18 @@ def _jpeg(file: IO[bytes]) -> np.ndarray | None:
     except RuntimeError:
         return None
     return found.permute(1, 2, 0).numpy()
+
+
+def _as_grey(image: Image.Image) -> np.ndarray:
+    if image.mode in ("LA", "PA", "RGBA", "P"):
+        exif = image.info.get("exif")
+        image = image.convert("RGB")
+        image.info = {} if exif is None else {"exif": exif}
+    colours = _as_rgb(image).astype(np.float32)
+    grey = colours.mean(2)
+    if np.abs(colours - grey[..., None]).max(initial=0) > MOST_COLOUR:
+        raise _Meaningless("is a colour picture: a mask is grey, white where the region is")
+    return grey.round().astype(np.uint8)
 
 
 def _with_colours(image: Image.Image) -> Image.Image:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from datamodules.bad_input import BadInput
 from datamodules.raw_batch import RawBatch
-from datamodules.reading import EXTENSIONS, read_labels, read_picture
+from datamodules.reading import EXTENSIONS, read_labels, read_mask, read_picture
 from datamodules.structures.keypoint_files import Pose, read_pose
 from datamodules.structures.labels import NOTHING, checked, palette
 from datamodules.structures.pose import JOINTS
@@ -128,18 +128,21 @@ def as_given(image: Tensor, size: tuple[int, int], proportions: tuple[int, int] 
 
 def placed_picture(path: Path, framing: Framing, proportions: tuple[int, int] | None) -> Tensor:
     """A picture (3, H, W) uint8, padded and framed like those of `raw_batch`."""
-    pixels = read_picture(str(path))
-    height, width, _ = pixels.shape
-    fitted = framing.fitted((height, width), str(path))
-    return fitted.picture(padding(height, width, proportions).around(pixels))
+    return _placed(read_picture(str(path)), path, framing, proportions)
 
 
 def placed_mask(path: Path, framing: Framing, proportions: tuple[int, int] | None) -> Tensor:
     """A mask (1, H, W) in [0, 1], white inside, where the picture that it was painted over is; it stays black and white if
     it was."""
-    pixels = read_picture(str(path))
-    mask = placed_picture(path, framing, proportions).float().mean(0, keepdim=True) / 255
+    pixels = read_mask(str(path))
+    mask = _placed(pixels[..., None].repeat(3, 2), path, framing, proportions)[:1].float() / 255
     return (mask >= 0.5).float() if np.isin(pixels, (0, 255)).all() else mask
+
+
+def _placed(pixels: np.ndarray, path: Path, framing: Framing, proportions: tuple[int, int] | None) -> Tensor:
+    height, width, _ = pixels.shape
+    fitted = framing.fitted((height, width), str(path))
+    return fitted.picture(padding(height, width, proportions).around(pixels))
 
 
 class _Reader:

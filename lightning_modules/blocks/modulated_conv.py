@@ -134,10 +134,12 @@ class SharedModulatedConv2d(_ModulatedConv2d):
 
     def shared_weight(self) -> Tensor:
         """The weight in use: the same for every sample."""
-        weight = full_precision(self.weight) * self.scale
-        if self.demodulate:
-            weight = weight * torch.rsqrt(weight.square().sum((1, 2, 3), keepdim=True) + EPS)
-        return weight
+        weight = full_precision(self.weight)
+        if not self.demodulate:
+            return weight * self.scale
+        # One factor for each output: at low resolutions, passes over the weight cost as much as the convolution.
+        power = torch.linalg.vector_norm(weight, dim=(1, 2, 3), keepdim=True).square() * self.scale**2
+        return weight * (torch.rsqrt(power + EPS) * self.scale)
 
     def scales(self, style: Style, height: int, width: int) -> Tensor:
         """s for a feature map of that size: (B, C_in, height, width), or (B, C_in, 1, 1) for one style per image."""

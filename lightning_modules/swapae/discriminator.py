@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from datamodules.bad_input import BadInput
 from lightning_modules.blocks.equalised import EqualLinear
+from lightning_modules.blocks.memory_layout import channels_together
 from lightning_modules.swapae.residual_block import ConvLayer, ResidualBlock
 
 
@@ -62,4 +63,4 @@ class Discriminator(nn.Module):
                 f"the discriminator is built for images of {self.size[0]}x{self.size[1]}, not "
                 f"{image.shape[2]}x{image.shape[3]}: set its height and width to those of the data"
             )
-        return self.final_conv(self.blocks(self.from_rgb(image)))
+        return self.final_conv(self.blocks(self.from_rgb(channels_together(image))))

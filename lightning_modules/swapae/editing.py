@@ -6,7 +6,7 @@ Every function decodes with the noise it is given: with the same maps, what an e
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +23,8 @@ from lightning_modules.blocks.modulated_conv import RegionStyle, Style
 from lightning_modules.swapae.autoencoder import Autoencoder, Codes
 from lightning_modules.swapae.directions import Directions
 from lightning_modules.swapae.generator import Noise
-from lightning_modules.swapae.masks import user_mask
+from lightning_modules.swapae.masks import placed_mask, user_mask
+from lightning_modules.translator import Place
 
 PICTURES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 Fusion = Literal["modulation", "features"]
@@ -99,7 +100,8 @@ class Edit:
     """Where to change the style: an image file, white inside; a folder with a mask for each target, of its name; or a tensor;
     see `masks.user_mask`."""
     regions: Sequence[dict[str, Any]] | None = None
-    """Several regions, each `{mask: ..., style: FILE}`, later ones over earlier ones; without a style, the source's."""
+    """Several regions, each `{mask: ..., style: FILE}`, later ones over earlier ones; without a style, the source's. A style
+    may be a tensor (3, H, W), too."""
     fusion: Fusion = "modulation"
     """What is mixed along masks: modulations, or features."""
     directions: Any = None
@@ -108,8 +110,9 @@ class Edit:
     shift: float = 0.0
     grid: bool = False
     """Each target in the styles of all sources of the batch, side by side after the target itself."""
-    styles: str | Sequence[str] | None = None
-    """A folder of images or a list of them: each target in all their styles, side by side after the target itself."""
+    styles: Any = None
+    """A folder of images, a list of them, or a tensor (N, 3, H, W): each target in all their styles, side by side after the
+    target itself."""
     seed: int = 0
     """Of the fixed noise maps."""
 
@@ -148,14 +151,10 @@ class Edit:
             raise BadInput("grid=true and styles=... show whole swaps: leave out mask, regions, steps and directions")
 
     def _styles_of_files(self, autoencoder: Autoencoder, contents: Codes) -> Codes:
-        paths = [self.styles] if isinstance(self.styles, str) else list(self.styles or [])
-        if len(paths) == 1 and Path(paths[0]).is_dir():
-            paths = sorted(str(path) for path in Path(paths[0]).iterdir() if path.suffix.lower() in PICTURES)
-        if not paths:
-            raise BadInput(f"styles={self.styles}: there are no pictures ({', '.join(PICTURES)})")
+        given = self.styles if isinstance(self.styles, Tensor) else _pictures_of(self.styles)
         encoded = []
-        for start in range(0, len(paths), 8):
-            some = [read_picture(path, contents.height, contents.width) for path in paths[start : start + 8]]
+        for start in range(0, len(given), 8):
+            some = [_picture(one, contents) for one in given[start : start + 8]]
             encoded.append(autoencoder.encode(torch.stack(some).to(contents.style.device)))
         first = encoded[0]
         codes = torch.cat([e.content for e in encoded]), torch.cat([e.style for e in encoded])
@@ -188,10 +187,51 @@ class Edit:
                 raise BadInput(f"a region is {{mask: FILE, style: FILE}}, not {dict(region)}")
             style = styles.style
             if region.get("style") is not None:
-                picture = read_picture(region["style"], contents.height, contents.width).to(own.device)
+                picture = _picture(region["style"], contents).to(own.device)
                 style = autoencoder.encode(picture[None]).style.expand(len(contents), -1)
             regions.append(Region(user_mask(region["mask"], *size, names).to(own.device), towards(style)))
         return region_style(own, regions, self.fusion)
+
+
+def placed_options(options: dict[str, Any], place: Place) -> dict[str, Any]:
+    """The options with masks and pictures in place of their files, where the user's pictures are. What is malformed stays as it
+    is, for `translate` to refuse."""
+    placed = dict(options)
+    if "mask" in options:
+        placed["mask"] = placed_mask(options["mask"], place)
+    if isinstance(options.get("regions"), list | tuple):
+        placed["regions"] = [_placed_region(region, place) for region in options["regions"]]
+    if isinstance(options.get("styles"), str | list | tuple):
+        placed["styles"] = torch.stack([place(path, "picture") for path in _pictures_of(options["styles"])])
+    return placed
+
+
+def _placed_region(region: Any, place: Place) -> Any:
+    if not isinstance(region, Mapping):
+        return region
+    placed = {**region}
+    if "mask" in region:
+        placed["mask"] = placed_mask(region["mask"], place)
+    if isinstance(region.get("style"), str):
+        placed["style"] = place(region["style"], "picture")
+    return placed
+
+
+def _pictures_of(styles: Any) -> list[str]:
+    """The files of a folder, or of a list of them."""
+    if not isinstance(styles, str | list | tuple):
+        raise BadInput(f"styles={styles!r} must be a folder of images, or a list of them")
+    paths = [styles] if isinstance(styles, str) else [str(path) for path in styles]
+    if len(paths) == 1 and Path(paths[0]).is_dir():
+        paths = sorted(str(path) for path in Path(paths[0]).iterdir() if path.suffix.lower() in PICTURES)
+    if not paths:
+        raise BadInput(f"styles={styles}: there are no pictures ({', '.join(PICTURES)})")
+    return paths
+
+
+def _picture(given: Any, contents: Codes) -> Tensor:
+    """A style's picture (3, H, W): as it is, or read from its file and resized to the images."""
+    return given if isinstance(given, Tensor) else read_picture(given, contents.height, contents.width)
 
 
 def _encoded(autoencoder: Autoencoder, batch: Batch) -> tuple[Codes, Codes]:

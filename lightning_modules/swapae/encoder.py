@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from datamodules.bad_input import BadInput
 from lightning_modules.blocks.equalised import EqualLinear
+from lightning_modules.blocks.memory_layout import channels_together
 from lightning_modules.swapae.codes import normalise
 from lightning_modules.swapae.residual_block import ConvLayer, ResidualBlock
 
@@ -134,7 +135,7 @@ class Trunk(nn.Module):
         )
 
     def forward(self, image: Tensor) -> Tensor:
-        return self.blocks(self.from_rgb(image))
+        return self.blocks(self.from_rgb(channels_together(image)))
 
 
 class ContentHead(nn.Sequential):

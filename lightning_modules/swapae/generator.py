@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lightning_modules.blocks.equalised import EqualLinear, ScaledLeakyReLU, full_precision
+from lightning_modules.blocks.memory_layout import channels_together
 from lightning_modules.blocks.modulated_conv import RegionStyle, SharedModulatedConv2d, Style
 from lightning_modules.blocks.noise_injection import NoiseInjection
 from lightning_modules.swapae.codes import normalise
@@ -79,10 +80,10 @@ class Generator(nn.Module):
         """
         style = _normalised(style)
         maps = iter([noise] * (2 * (len(self.head) + len(self.up))) if isinstance(noise, str) else noise)
-        x = self.code_modulation(normalise(content), style)
+        x = channels_together(self.code_modulation(normalise(content), style))
         for block in (*self.head, *self.up):
             x = block(x, style, next(maps), next(maps))
-        return self.to_rgb(x, style)
+        return self.to_rgb(x, style).contiguous()
 
     def draw_noise(
         self, batch: int, size: Sequence[int], device: torch.device | str, generator: torch.Generator | None = None
@@ -159,7 +160,7 @@ class HeadBlock(nn.Module):
 
     def forward(self, x: Tensor, style: Style, *noise: Tensor | Literal["random", "none"]) -> Tensor:
         y = self.conv2(self.conv1(x, style, noise[0]), style, noise[1])
-        return (self.skip(x) + y) / math.sqrt(2)
+        return (self.skip(x) + y).div_(math.sqrt(2))
 
 
 class UpBlock(nn.Module):
@@ -174,7 +175,7 @@ class UpBlock(nn.Module):
     def forward(self, x: Tensor, style: Style, *noise: Tensor | Literal["random", "none"]) -> Tensor:
         y = self.conv2(self.conv1(x, style, noise[0]), style, noise[1])
         skip = F.interpolate(self.skip(x), scale_factor=2, mode="bilinear", align_corners=False)
-        return (skip + y) / math.sqrt(2)
+        return (skip + y).div_(math.sqrt(2))
 
 
 class ToRGB(nn.Module):

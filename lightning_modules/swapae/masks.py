@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from datamodules.bad_input import BadInput
+from datamodules.reading import read_mask
+from lightning_modules.translator import Place
 
 MOST_SHAPES = 4
 SIDES = (0.2, 0.7)
@@ -69,12 +69,16 @@ def _shapes(
     return torch.where(is_ellipse, dy.square() + dx.square() <= 1, (dy.abs() <= 1) & (dx.abs() <= 1))
 
 
-def user_mask(mask: Any, batch: int, height: int, width: int, names: Sequence[str] = ()) -> Tensor:
+Mask = str | Path | Tensor | Callable[[str], Tensor]
+
+
+def user_mask(mask: Mask, batch: int, height: int, width: int, names: Sequence[str] = ()) -> Tensor:
     """A user's mask for a batch of images.
 
     Args:
         mask: a file (grey, white is inside, grey is half inside; resized to the images); a folder of such files, one for
-            each image; or a tensor (H, W), (1, H, W), (1, 1, H, W) or (batch, 1, H, W) of bool, or of floats in [0, 1].
+            each image; a tensor (H, W), (1, H, W), (1, 1, H, W) or (batch, 1, H, W) of bool, or of floats in [0, 1]; or
+            what makes a tensor from an image's name.
         names: what the images are called, and their masks in a folder: the files' names without extensions.
 
     Returns:
@@ -86,10 +90,12 @@ def user_mask(mask: Any, batch: int, height: int, width: int, names: Sequence[st
     if isinstance(mask, str | Path) and Path(mask).is_dir():
         return torch.cat([user_mask(_mask_of(Path(mask), name), 1, height, width) for name in names])
     if isinstance(mask, str | Path):
-        mask = read_mask(mask)
-        mask = F.interpolate(mask[None, None], (height, width), mode="bilinear", antialias=True, align_corners=False)
-        return mask.clamp(0, 1).expand(batch, -1, -1, -1)
+        given = torch.from_numpy(read_mask(str(mask))).float() / 255
+        given = F.interpolate(given[None, None], (height, width), mode="bilinear", antialias=True, align_corners=False)
+        return given.clamp(0, 1).expand(batch, -1, -1, -1)
     if not isinstance(mask, Tensor):
+        if callable(mask):
+            return torch.cat([user_mask(mask(name), 1, height, width) for name in names])
         raise BadInput(f"a mask must be an image file, a folder of them or a tensor, not {type(mask).__name__}")
     shaped = mask.view(1, *mask.shape) if mask.ndim == 3 else mask.view(1, 1, *mask.shape) if mask.ndim == 2 else mask
     if shaped.ndim != 4 or shaped.shape[0] not in (1, batch) or tuple(shaped.shape[1:]) != (1, height, width):
@@ -104,31 +110,19 @@ def user_mask(mask: Any, batch: int, height: int, width: int, names: Sequence[st
     return shaped.float().expand(batch, -1, -1, -1)
 
 
+def placed_mask(mask: Any, place: Place) -> Any:
+    """What `user_mask` takes for a file, or a folder of them, whose masks lie where the user's pictures do; anything else
+    stays."""
+    if not isinstance(mask, str | Path):
+        return mask
+    if Path(mask).is_dir():
+        return lambda name: place(str(_mask_of(Path(mask), name)), "mask")
+    return place(str(mask), "mask")
+
+
 def _mask_of(folder: Path, name: str) -> Path:
     """The mask of one image in a folder of them."""
     found = sorted(file for file in folder.iterdir() if file.stem == name)
     if not found:
         raise BadInput(f"mask {folder}: the folder has no mask for {name}, such as {name}.png")
     return found[0]
-
-
-def read_mask(path: str | Path) -> Tensor:
-    """(H, W) in [0, 1] from a grey image of 1, 8 or 16 bits; an alpha channel is ignored.
-
-    Raises:
-        BadInput: it cannot be read, or is a colour picture.
-    """
-    try:
-        with Image.open(path) as file:
-            if file.mode.startswith("I") or file.mode == "F":
-                values = np.asarray(file, dtype=np.float32)
-                return torch.from_numpy(values / 65535)
-            colours = np.asarray(file.convert("RGB"), dtype=np.float32)
-    except FileNotFoundError as error:
-        raise BadInput(f"mask {path}: there is no such file") from error
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise BadInput(f"mask {path} cannot be read as an image: {error}") from error
-    # JPEG makes grey pictures a little coloured.
-    if np.abs(colours - colours.mean(2, keepdims=True)).max() > 24:
-        raise BadInput(f"mask {path} is a colour picture: a mask is grey, white where the region is")
-    return torch.from_numpy(colours.mean(2) / 255)

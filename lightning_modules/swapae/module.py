@@ -33,7 +33,7 @@ from lightning_modules.swapae.generator import Generator, Noise
 from lightning_modules.swapae.masks import random_masks
 from lightning_modules.swapae.patch_discriminator import PatchDiscriminator
 from lightning_modules.swapae.random_crop import random_crop
-from lightning_modules.translator import Loss, OptimizerFactory, Phase, SchedulerFactory, Step, Translator
+from lightning_modules.translator import Loss, OptimizerFactory, Phase, Place, SchedulerFactory, Step, Translator
 
 
 class SwapAE(Translator):
@@ -152,6 +152,9 @@ class SwapAE(Translator):
                 `editing.translate`.
         """
         return editing.translate(self.autoencoder, batch, self.noise, **{"fusion": self.fusion, **options})
+
+    def placed_options(self, options: dict[str, Any], place: Place) -> dict[str, Any]:
+        return editing.placed_options(options, place)
 
     def image_networks(self) -> dict[str, nn.Module]:
         return {"encoder": self.encoder, "generator": self.generator}

@@ -25,8 +25,8 @@ def passed(network: Judge, *batches: Tensor, together: bool | None = None) -> Se
     """What a network says of several batches (B, ...).
 
     Args:
-        together: in one pass; None: in one where that is faster. A GPU is better used by one large batch; a processor is
-            faster by a tenth to a third with batches one after the other, which stay in its cache.
+        together: in one pass; None: in one where that is faster. A GPU is better used by one large batch; a processor gains
+            nothing from it: batches one after the other stay in its cache.
     """
     if together is None:
         together = batches[0].device.type != "cpu"

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from datamodules.bad_input import BadInput
 from lightning_modules.blocks.equalised import EqualLinear
+from lightning_modules.blocks.memory_layout import channels_together
 from lightning_modules.swapae.residual_block import ConvLayer, ResidualBlock
 
 
@@ -58,7 +59,8 @@ class PatchDiscriminator(nn.Module):
     def features(self, crops: Tensor) -> Tensor:
         """(B, T, 3, P, P) -> (B, T, F): T crops of each image."""
         batch, count = crops.shape[:2]
-        features = self.final_conv(self.widen(self.blocks(self.from_rgb(crops.flatten(0, 1)))))
+        crops_of_all = channels_together(crops.flatten(0, 1))
+        features = self.final_conv(self.widen(self.blocks(self.from_rgb(crops_of_all))))
         return features.flatten(1).unflatten(0, (batch, count))
 
     def pair(self, reference: Tensor, query: Tensor) -> Tensor:

@@ -91,4 +91,4 @@ class ResidualBlock(nn.Module):
         self.skip = ConvLayer(in_channels, out_channels, 1, down=down, taps=taps, bias=False, activate=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return (self.conv2(self.conv1(x)) + self.skip(x)) / math.sqrt(2)
+        return (self.conv2(self.conv1(x)) + self.skip(x)).div_(math.sqrt(2))

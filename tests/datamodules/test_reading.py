@@ -9,7 +9,7 @@ import pytest
 import torchvision
 from PIL import Image
 
-from datamodules.reading import Unreadable, list_images, read_labels, read_picture, scan
+from datamodules.reading import Unreadable, list_images, read_labels, read_mask, read_picture, scan
 from tests.datamodules.conftest import paint
 
 GREY = np.array([[0, 100], [200, 255]], np.uint8)
@@ -194,3 +194,30 @@ def test_a_file_without_permission_is_named(tmp_path):
     path = paint(tmp_path / "a.png")
     path.chmod(0)
     assert scan([str(path)]).faults == {0: "may not be read: permission denied"}
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "I;16"])
+def test_grey_pictures_of_any_depth_are_masks(mode, tmp_path):
+    values = np.zeros((8, 6), dtype=np.uint16 if mode == "I;16" else np.uint8)
+    values[:, :3] = 65535 if mode == "I;16" else 255
+    picture = Image.fromarray(values)
+    (picture if mode == "I;16" else picture.convert(mode)).save(tmp_path / "mask.png")
+    assert (read_mask(str(tmp_path / "mask.png")) == np.array([255, 255, 255, 0, 0, 0])).all()
+
+
+def test_what_nobody_painted_is_outside_of_a_mask(tmp_path):
+    pixels = np.zeros((4, 6, 4), np.uint8)
+    pixels[:, :3] = 255
+    Image.fromarray(pixels).save(tmp_path / "mask.png")
+    assert (read_mask(str(tmp_path / "mask.png")) == np.array([255, 255, 255, 0, 0, 0])).all()
+
+
+def test_files_that_are_no_masks_are_refused(tmp_path):
+    with pytest.raises(Unreadable, match="does not exist"):
+        read_mask(str(tmp_path / "none.png"))
+    (tmp_path / "text.png").write_text("no picture")
+    with pytest.raises(Unreadable, match="is not an image"):
+        read_mask(str(tmp_path / "text.png"))
+    Image.new("RGB", (4, 4), (255, 0, 0)).save(tmp_path / "red.png")
+    with pytest.raises(Unreadable, match="colour picture"):
+        read_mask(str(tmp_path / "red.png"))

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
+import torch.nn.functional as F
 
-from lightning_modules.blocks.equalised import EqualConv2d, EqualLinear, ScaledLeakyReLU, full_precision, unit_rms
+from lightning_modules.blocks.equalised import (
+    LEAK,
+    EqualConv2d,
+    EqualLinear,
+    ScaledLeakyReLU,
+    full_precision,
+    scaled_leaky_relu,
+    unit_rms,
+)
 
 
 @pytest.mark.parametrize(("width", "size"), [(16, 1), (64, 3)])
@@ -42,3 +53,24 @@ def test_unit_rms_holds_small_numbers_in_half_precision():
     x = torch.full((1, 4), 1e-3, dtype=torch.float16)
     torch.testing.assert_close(unit_rms(x), torch.ones(1, 4), atol=0.01, rtol=0)
     assert full_precision(x.double()).dtype == torch.float64
+
+
+@pytest.mark.parametrize("with_bias", [False, True])
+def test_a_scaled_leaky_relu_is_as_defined_twice_differentiable_and_leaves_its_input(with_bias):
+    torch.manual_seed(0)
+    x = torch.randn(2, 3, 4, 4, dtype=torch.float64, requires_grad=True)
+    bias = torch.randn(3, 1, 1, dtype=torch.float64, requires_grad=True) if with_bias else None
+    before = x.detach().clone()
+    y = scaled_leaky_relu(x, bias)
+    torch.testing.assert_close(y, F.leaky_relu(x if bias is None else x + bias, LEAK) * math.sqrt(2))
+    assert torch.equal(x, before)
+    given = (x,) if bias is None else (x, bias)
+    assert torch.autograd.gradcheck(scaled_leaky_relu, given)
+    assert torch.autograd.gradgradcheck(scaled_leaky_relu, given)
+
+
+def test_an_activation_keeps_one_map_for_the_backward_pass():
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.numel()) or t, lambda t: t):
+        ScaledLeakyReLU(8)(torch.randn(2, 8, 16, 16, requires_grad=True))
+    assert kept == [2 * 8 * 16 * 16]

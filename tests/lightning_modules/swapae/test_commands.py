@@ -7,10 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from datamodules.bad_input import BadInput
 from engine import translation
+from lightning_modules.swapae import editing
+from lightning_modules.swapae.autoencoder import Autoencoder
 from tests.commanding import composed, train
 
 SAMPLES = Path(os.environ.get("SAMPLES_ROOT", Path(__file__).parents[4] / "shared" / "samples"))
@@ -70,6 +73,50 @@ def test_every_edit_makes_an_image_of_each_file(options, width, checkpoint, phot
     assert [image.size for image in made] == (PHOTOS if width == 64 else [(width, 64)] * 3)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["+options.mask={mask}"],
+        ["+options.mask={masks}"],
+        ["+options.regions=[{{mask: {mask}, style: {photo}}}]"],
+        ["+options.regions=[{{mask: {masks}}}, {{mask: {nowhere}}}]", "+options.fusion=features"],
+    ],
+)
+def test_masks_lie_where_the_picture_does_that_they_were_painted_over(
+    options, checkpoint, photos, tmp_path, monkeypatch
+):
+    """A wide picture is continued above and below: the bottom quarter of its mask is that of the picture, not of the whole."""
+    seen = {}
+
+    def region_style(base, regions, fusion):
+        seen["masks"] = [region.mask for region in regions]
+        return original(base, regions, fusion)
+
+    def encode(made, image):
+        seen.setdefault("pictures", image)  # the batch's come first, before those of regions
+        return encoded(made, image)
+
+    original, encoded = editing.region_style, Autoencoder.encode
+    monkeypatch.setattr(editing, "region_style", region_style)
+    monkeypatch.setattr(Autoencoder, "encode", encode)
+    (tmp_path / "masks").mkdir()
+    painted = np.zeros((80, 160), np.uint8)
+    Image.fromarray(painted).save(tmp_path / "nowhere.png")
+    painted[60:] = 255
+    Image.fromarray(painted).save(tmp_path / "masks" / "wide.png")
+    Image.fromarray(painted).convert("RGB").save(photos / "wide.png")
+    named = {"mask": tmp_path / "masks" / "wide.png", "masks": tmp_path / "masks", "nowhere": tmp_path / "nowhere.png"}
+    words = [option.format(**named, photo=photos / "2.jpg") for option in options]
+    (image,) = translated(checkpoint, tmp_path / "out", photos / "0.jpg", photos / "wide.png", *words)
+    assert image.size == (160, 80)
+    mask = seen["masks"][0][0, 0]
+    assert mask.any(1).nonzero().flatten().tolist() == list(range(40, 64)), (
+        "from 60 of 80 rows on, which are 16 to 48 of 64"
+    )
+    assert torch.equal(mask > 0.5, seen["pictures"][0].mean(0) > 0)
+    assert not any(mask.any() for mask in seen["masks"][1:])
+
+
 def test_images_of_any_size_are_padded_and_come_back_as_they_were(checkpoint, photos, mask, tmp_path):
     (image,) = translated(checkpoint, tmp_path / "out", photos / "0.jpg", photos / "1.jpg", "+data.height=61",
                           "+data.width=59", f"+options.mask={mask}", "original_size=false")  # fmt: skip
@@ -80,7 +127,8 @@ def test_images_of_any_size_are_padded_and_come_back_as_they_were(checkpoint, ph
     ("words", "reason"),
     [
         (["+data.height=20"], "20x64 is too small.*at least 56"),
-        (["+options.mask=none.png"], "no such file"),
+        (["+options.mask=none.png"], "none.png does not exist"),
+        (["+options.styles=5"], "styles=5 must be a folder"),
         (["+options.mask=[1,2]"], "must be an image file"),
         (["+options.regions=mask.png"], "options.regions='mask.png'"),
         (["+options.steps=many"], "options.steps='many'"),

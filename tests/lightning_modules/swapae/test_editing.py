@@ -9,7 +9,7 @@ from PIL import Image
 
 from datamodules.bad_input import BadInput
 from lightning_modules.swapae.directions import Directions, direction_strips, settings_of, style_codes
-from lightning_modules.swapae.editing import Region, region_style, translate
+from lightning_modules.swapae.editing import Region, placed_options, region_style, translate
 from tests.lightning_modules.swapae.networks import autoencoder, batch_of
 
 CLOSE = {"atol": 2e-5, "rtol": 1e-4}
@@ -219,3 +219,34 @@ def test_the_command_says_what_it_was_not_given():
     for words, reason in ((["ckp=a"], "Did you mean 'ckpt'"), (["ckpt=a", "images=x"], "a number"), ([], "is needed")):
         with pytest.raises(BadInput, match=reason):
             settings_of(words)
+
+
+def test_files_that_belong_to_the_users_pictures_are_placed_like_them(made, picture):
+    mask, shown = torch.zeros(1, 16, 16), torch.full((3, 16, 16), 0.5)
+    mask[..., :8] = 1
+
+    def place(file, kind):
+        assert file.endswith("mask.png" if kind == "mask" else "style.png")
+        return mask if kind == "mask" else shown
+
+    assert placed_options({"mask": "mask.png", "amount": 0.5}, place) == {"mask": mask, "amount": 0.5}
+    given = {"regions": [{"mask": "mask.png", "style": str(picture)}, {"mask": "mask.png"}]}
+    placed = placed_options(given, place)
+    assert placed == {"regions": [{"mask": mask, "style": shown}, {"mask": mask}]}
+    assert given["regions"][0]["mask"] == "mask.png"
+    batch = batch_of(2)
+    only = translate(made, batch, "fixed", regions=placed["regions"][:1])
+    as_source = batch_of(2)
+    as_source.source.copy_(shown.expand(2, -1, -1, -1))
+    torch.testing.assert_close(only, translate(made, as_source, "fixed", mask=mask), **CLOSE)
+    styles = placed_options({"styles": [str(picture)] * 2}, place)["styles"]
+    assert torch.equal(styles, torch.stack([shown, shown]))
+    assert translate(made, batch, "fixed", styles=styles).shape == (2, 3, 16, 48)
+
+
+def test_options_that_are_malformed_stay_for_translate_to_refuse(made):
+    wrong = {"regions": "mask.png", "styles": 5, "mask": [1]}
+    assert placed_options(wrong, lambda file, kind: pytest.fail("nothing to place")) == wrong
+    assert placed_options({"regions": ["mask.png"]}, lambda file, kind: pytest.fail("no region")) == {
+        "regions": ["mask.png"]
+    }
