@@ -113,7 +113,7 @@ def guided(model: Any, options: dict[str, Any]) -> Make:
     """Images under a guidance; a pair has the same noise under all of them."""
 
     def make(batch: Batch, first: int) -> Tensor:
-        return model.translate(batch, **options, bf16=True, seed=list(range(first, first + batch.size)))
+        return model.translate(batch, **options, seed=list(range(first, first + batch.size)))
 
     return make
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from datamodules.bad_input import BadInput
 from lightning_modules.losses.adversarial import at_least_float32
 
-Prediction = Literal["epsilon", "v"]
+Prediction = Literal["epsilon", "v", "y0"]
 
 
 class Level(NamedTuple):
@@ -69,7 +69,7 @@ class Diffusion:
         steps: int = 1000,
         beta_start: float = 1e-4,
         beta_end: float = 2e-2,
-        prediction: Literal["epsilon", "v"] = "epsilon",
+        prediction: Prediction = "epsilon",
         learned_variance: bool = True,
         min_snr_gamma: float | None = None,
         times: Literal["uniform", "cubic"] = "uniform",
@@ -79,8 +79,8 @@ class Diffusion:
             schedule: of β: a straight line, or such that ᾱ is a squared cosine (arXiv 2102.09672, eq. 17).
             steps: T.
             beta_start, beta_end: β_0 and β_{T-1} of the straight line.
-            prediction: what the network predicts: the noise ε, or v = √ᾱ ε - √(1-ᾱ) y_0 (arXiv 2202.00512), which short
-                trainings need.
+            prediction: what the network predicts: the noise ε; v = √ᾱ ε - √(1-ᾱ) y_0 (arXiv 2202.00512), or the image y_0, both
+                of which short trainings need. y_0 alone need not tell noise to the last bit, so it is smooth soonest.
             learned_variance: the network also says where in its range the variance lies, and L_vb is added to the loss.
             min_snr_gamma: γ of the weights min(SNR, γ) / SNR (for v: / (SNR + 1)) of L_mse (arXiv 2303.09556); null: none.
             times: drawn evenly, or t = (1 - u³) T, more often noisy ones.
@@ -185,10 +185,7 @@ class Diffusion:
         L_vb teaches the variance alone: the mean in it is held fixed.
         """
         prediction, raw_variance = self.split(output)
-        wanted = noise
-        if self.prediction == "v":
-            wanted = self.at("signal", t, y0) * noise - self.at("noise", t, y0) * y0
-        mse = (wanted - prediction).square().mean(dim=(1, 2, 3))
+        mse = (self._wanted(y0, t, noise) - prediction).square().mean(dim=(1, 2, 3))
         if self.min_snr_gamma is not None:
             mse = mse * self._snr_weight(t, y0)
         if raw_variance is None:
@@ -196,9 +193,19 @@ class Diffusion:
         held = self.estimate(prediction.detach(), yt, t).image
         return {"mse": mse, "vb": self._variational_bound(y0, yt, t, self.reverse(held, raw_variance, yt, t))}
 
+    def _wanted(self, y0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+        """What a perfect prediction is."""
+        if self.prediction == "epsilon":
+            return noise
+        if self.prediction == "y0":
+            return y0
+        return self.at("signal", t, y0) * noise - self.at("noise", t, y0) * y0
+
     def _snr_weight(self, t: Tensor, like: Tensor) -> Tensor:
+        """min(SNR, γ) of the error of y_0, in terms of the error of what is predicted (arXiv 2303.09556, section 3.4)."""
         snr = self.at("snr", t, like).flatten()
-        return snr.clamp(max=self.min_snr_gamma) / (snr + (self.prediction == "v"))
+        error_of_image = {"epsilon": snr, "v": snr + 1, "y0": torch.ones_like(snr)}[self.prediction]
+        return snr.clamp(max=self.min_snr_gamma) / error_of_image
 
     def _variational_bound(self, y0: Tensor, yt: Tensor, t: Tensor, p: Gaussian) -> Tensor:
         """KL(q(y_{t-1} | y_t, y_0) || p), and at t = 0 the negative log-likelihood of the image; bits per dimension."""
@@ -228,9 +235,11 @@ def _constants(betas: Tensor) -> dict[str, Tensor]:
 def estimate(
     kind: Prediction, prediction: Tensor, yt: Tensor, signal: Tensor | float, noise: Tensor | float, clip: bool = False
 ) -> Estimate:
-    """y_t = signal y_0 + noise ε, solved for y_0 and ε given a prediction of ε or v."""
+    """y_t = signal y_0 + noise ε, solved for y_0 and ε given a prediction of ε, v or y_0."""
     if kind == "epsilon":
         image, found = (yt - noise * prediction) / signal, prediction
+    elif kind == "y0":
+        image, found = prediction, (yt - signal * prediction) / noise
     else:
         image, found = signal * yt - noise * prediction, noise * yt + signal * prediction
     if clip:

@@ -24,7 +24,7 @@ class Gaussian:
         image = 0.3 + 0.04 * level.signal / variance * (noisy - level.signal * 0.3)
         noise = (noisy - level.signal * image) / level.noise
         v = level.signal * noise - level.noise * image
-        return {"epsilon": noise, "v": v}[self.diffusion.prediction], torch.full_like(noisy, 0.2)
+        return {"epsilon": noise, "v": v, "y0": image}[self.diffusion.prediction], torch.full_like(noisy, 0.2)
 
 
 def sampled(sampler, denoise=None):
@@ -77,7 +77,7 @@ def test_karras_levels_are_theirs():
 @pytest.mark.parametrize(
     "name", ["UniPCMultistepScheduler", "EulerDiscreteScheduler", "HeunDiscreteScheduler", "DDPMScheduler"]
 )
-@pytest.mark.parametrize("prediction", ["epsilon", "v"])
+@pytest.mark.parametrize("prediction", ["epsilon", "v", "y0"])
 def test_others_end_at_the_images_too(name, prediction):
     pytest.importorskip("diffusers")
     images = sampled(Sampler(name, 50), Gaussian(prediction))

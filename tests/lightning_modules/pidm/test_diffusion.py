@@ -9,35 +9,37 @@ from datamodules.bad_input import BadInput
 from lightning_modules.pidm.diffusion import CLEAN, Diffusion
 
 
+def perfect(process: Diffusion, y0, t, noise):
+    """What a network without error predicts."""
+    v = process.at("signal", t, y0) * noise - process.at("noise", t, y0) * y0
+    return {"epsilon": noise, "v": v, "y0": y0}[process.prediction]
+
+
 def test_the_cosine_schedule_is_that_of_diffusers():
     diffusers = pytest.importorskip("diffusers")
     theirs = diffusers.DDPMScheduler(beta_schedule="squaredcos_cap_v2").alphas_cumprod
     torch.testing.assert_close(Diffusion("cosine").constants["alphas_cumprod"].float(), theirs)
 
 
-@pytest.mark.parametrize("prediction", ["epsilon", "v"])
+@pytest.mark.parametrize("prediction", ["epsilon", "v", "y0"])
 @pytest.mark.parametrize("clip", [False, True])
 def test_a_perfect_prediction_gives_image_and_noise_back(prediction, clip):
     process = Diffusion(prediction=prediction)
     y0, noise = torch.rand(3, 3, 4, 4).double() * 2 - 1, torch.randn(3, 3, 4, 4).double()
     t = torch.tensor([0, 500, 999])
     yt = process.add_noise(y0, t, noise)
-    wanted = noise if prediction == "epsilon" else process.at("signal", t, y0) * noise - process.at("noise", t, y0) * y0
-    found = process.estimate(wanted, yt, t, clip)
+    found = process.estimate(perfect(process, y0, t, noise), yt, t, clip)
     torch.testing.assert_close(found.image, y0)
     torch.testing.assert_close(found.noise, noise)
 
 
-def test_a_perfect_prediction_costs_nothing_but_the_bound():
-    for prediction in ("epsilon", "v"):
-        process = Diffusion(prediction=prediction, learned_variance=False)
-        y0, noise, t = torch.rand(2, 3, 4, 4), torch.randn(2, 3, 4, 4), torch.tensor([3, 800])
-        wanted = noise
-        if prediction == "v":
-            wanted = process.at("signal", t, y0) * noise - process.at("noise", t, y0) * y0
-        losses = process.losses(wanted, y0, process.add_noise(y0, t, noise), t, noise)
-        assert list(losses) == ["mse"]
-        assert float(losses["mse"].max()) < 1e-10
+@pytest.mark.parametrize("prediction", ["epsilon", "v", "y0"])
+def test_a_perfect_prediction_costs_nothing_but_the_bound(prediction):
+    process = Diffusion(prediction=prediction, learned_variance=False)
+    y0, noise, t = torch.rand(2, 3, 4, 4), torch.randn(2, 3, 4, 4), torch.tensor([3, 800])
+    losses = process.losses(perfect(process, y0, t, noise), y0, process.add_noise(y0, t, noise), t, noise)
+    assert list(losses) == ["mse"]
+    assert float(losses["mse"].max()) < 1e-10
 
 
 @pytest.mark.parametrize(
@@ -62,17 +64,17 @@ def test_the_bound_teaches_the_variance_alone():
     assert output.grad[:, 3:].any()
 
 
-@pytest.mark.parametrize("prediction", ["epsilon", "v"])
+@pytest.mark.parametrize("prediction", ["epsilon", "v", "y0"])
 def test_min_snr_weights_end_at_gamma(prediction):
     t = torch.tensor([0, 999])
-    y0, noise, output = torch.zeros(2, 3, 4, 4), torch.ones(2, 3, 4, 4), torch.zeros(2, 3, 4, 4)
+    y0, noise, output = torch.zeros(2, 3, 4, 4), torch.ones(2, 3, 4, 4), torch.full((2, 3, 4, 4), 0.5)
     plain, weighted = (
         Diffusion(prediction=prediction, learned_variance=False, min_snr_gamma=gamma) for gamma in (None, 5.0)
     )
     yt = plain.add_noise(y0, t, noise)
     ratio = weighted.losses(output, y0, yt, t, noise)["mse"] / plain.losses(output, y0, yt, t, noise)["mse"]
     snr = plain.constants["snr"][t].float()
-    expected = torch.minimum(snr, torch.tensor(5.0)) / (snr + (prediction == "v"))
+    expected = torch.minimum(snr, torch.tensor(5.0)) / {"epsilon": snr, "v": snr + 1, "y0": 1}[prediction]
     torch.testing.assert_close(ratio, expected)
 
 

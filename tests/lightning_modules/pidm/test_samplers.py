@@ -28,10 +28,10 @@ class KnownDistribution:
         self.asked.append(level.t)
         a, variance = level.signal, level.alpha_bar * DEVIATION**2 + level.noise**2
         epsilon = level.noise * (noisy - a * MEAN) / variance
-        if self.diffusion.prediction == "v":
-            image = (noisy - level.noise * epsilon) / a
-            epsilon = a * epsilon - level.noise * image
-        return epsilon, torch.ones_like(noisy) if self.diffusion.learned_variance else None
+        image = (noisy - level.noise * epsilon) / a
+        predictions = {"epsilon": epsilon, "v": a * epsilon - level.noise * image, "y0": image}
+        raw_variance = torch.ones_like(noisy) if self.diffusion.learned_variance else None
+        return predictions[self.diffusion.prediction], raw_variance
 
 
 def sampled(sampler: Sampler, denoise, count: int = 4, size: int = 64):
@@ -39,7 +39,7 @@ def sampled(sampler: Sampler, denoise, count: int = 4, size: int = 64):
     return sampler.sample(denoise, noise.initial(size, size), noise)
 
 
-@pytest.mark.parametrize("prediction", ["epsilon", "v"])
+@pytest.mark.parametrize("prediction", ["epsilon", "v", "y0"])
 @pytest.mark.parametrize(
     "sampler",
     [
