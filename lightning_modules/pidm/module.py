@@ -51,6 +51,7 @@ class PIDM(Translator):
         heads: int = 1,
         groups: int = 32,
         structure_scale: float = 1.0,
+        coordinates: bool = False,
         mix: Literal["attention", "concatenation", "input"] = "attention",
         patch: int = 1,
         dropout: float = 0.1,
@@ -70,8 +71,8 @@ class PIDM(Translator):
         """
         Args:
             structure_channels: S, channels of a structure.
-            channels, multipliers, blocks, embedding_channels, attention_strides, heads, groups, structure_scale, mix,
-                patch, dropout, checkpointing: of the networks, see `Network`.
+            channels, multipliers, blocks, embedding_channels, attention_strides, heads, groups, structure_scale,
+                coordinates, mix, patch, dropout, checkpointing: of the networks, see `Network`.
             channels_last: keep the channels of a place together in memory, which is faster on GPUs.
             compile: compile the networks before their first use.
             diffusion: the process of adding noise, and the loss.
@@ -102,6 +103,7 @@ class PIDM(Translator):
             heads=heads,
             groups=groups,
             structure_scale=structure_scale,
+            coordinates=coordinates,
             mix=mix,
             patch=patch,
             dropout=dropout,

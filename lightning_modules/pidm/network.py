@@ -36,6 +36,7 @@ class Network(nn.Module):
         heads: int = 1,
         groups: int = 32,
         structure_scale: float = 1.0,
+        coordinates: bool = False,
         mix: Mix = "attention",
         patch: int = 1,
         dropout: float = 0.1,
@@ -55,6 +56,7 @@ class Network(nn.Module):
             heads: of a texture diffusion block.
             groups: of the group norms; fewer for networks narrower than the published one.
             structure_scale: what structure maps are multiplied with. Sparse ones are faint beside noise of unit variance.
+            coordinates: show the texture encoder where each place lies, which makes its places easier to find.
             mix: how the source gets in: texture diffusion blocks (the paper's), concatenation of its encoder's features layer
                 by layer (its baseline), or without encoder, concatenated to the input (its baseline†).
             patch: squares of so many pixels a side are stacked to one place: cheaper by about its square.
@@ -90,7 +92,9 @@ class Network(nn.Module):
         )
         self.texture_encoder = None
         if mix != "input":
-            self.texture_encoder = TextureEncoder(layout, patch=patch, dropout=dropout, checkpointing=checkpointing)
+            self.texture_encoder = TextureEncoder(
+                layout, coordinates=coordinates, patch=patch, dropout=dropout, checkpointing=checkpointing
+            )
 
     def texture(self, source: Tensor) -> Texture:
         """What the predictor is given of sources (B, 3, H, W): a function of the source alone, so once per image.

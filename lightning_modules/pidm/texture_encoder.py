@@ -13,19 +13,29 @@ from lightning_modules.pidm.residual_block import ResidualBlock
 class TextureEncoder(nn.Module):
     """x_s -> the features F_s that the noise predictor reads."""
 
-    def __init__(self, layout: Layout, *, patch: int = 1, dropout: float = 0.0, checkpointing: bool = False) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        *,
+        coordinates: bool = False,
+        patch: int = 1,
+        dropout: float = 0.0,
+        checkpointing: bool = False,
+    ) -> None:
         """
         Args:
             layout: of the noise predictor.
+            coordinates: show the encoder where each place lies (CoordConv, arXiv 1807.03247): attention alone sees no order.
             patch: side of the squares of pixels that are stacked to the channels of one place.
             dropout: in every block.
             checkpointing: compute features again in the backward pass instead of keeping them.
         """
         super().__init__()
+        self.coordinates = coordinates
         self.patch = patch
         self.checkpointing = checkpointing
         self.reads = set(layout.reads())
-        self.stem = nn.Conv2d(3 * patch**2, layout.channels, 3, padding=1)
+        self.stem = nn.Conv2d(3 * patch**2 + 2 * coordinates, layout.channels, 3, padding=1)
         blocks = layout.down()[: max(self.reads)]
         self.blocks = nn.ModuleList(
             ResidualBlock(
@@ -40,7 +50,10 @@ class TextureEncoder(nn.Module):
 
     def forward(self, source: Tensor) -> dict[int, Tensor]:
         """Images (B, 3, H, W) in [-1, 1] -> the features that are read, by the number of their block."""
-        x = self.stem(nn.functional.pixel_unshuffle(source, self.patch))
+        x = nn.functional.pixel_unshuffle(source, self.patch)
+        if self.coordinates:
+            x = torch.cat([x, coordinates_of(x)], dim=1)
+        x = self.stem(x)
         features = {0: x} if 0 in self.reads else {}
         for number, block in enumerate(self.blocks, start=1):
             if self.checkpointing and torch.is_grad_enabled():
@@ -50,3 +63,9 @@ class TextureEncoder(nn.Module):
             if number in self.reads:
                 features[number] = x
         return features
+
+
+def coordinates_of(x: Tensor) -> Tensor:
+    """(B, 2, H, W): x and y of every place of feature maps (B, C, H, W), from -1 to 1."""
+    down, across = (torch.linspace(-1, 1, size, dtype=x.dtype, device=x.device) for size in x.shape[2:])
+    return torch.stack(torch.meshgrid(across, down, indexing="xy")).expand(len(x), -1, -1, -1)

@@ -115,3 +115,12 @@ def test_fewer_groups_than_channels_fit_narrow_networks():
     with pytest.raises(BadInput, match=r"model\.groups=32"):
         Network(3, channels=48, multipliers=[1, 2], attention_strides=[2])
     Network(3, channels=48, multipliers=[1, 2], attention_strides=[2], groups=8)
+
+
+@pytest.mark.parametrize("coordinates", [False, True])
+def test_the_texture_of_one_colour_differs_from_place_to_place_only_by_coordinates(coordinates):
+    encoder = awake(small(coordinates=coordinates)).texture_encoder
+    feature = encoder(torch.zeros(1, 3, 64, 64))[min(encoder.reads)]
+    inside = feature[:, :, 8:-8, 8:-8]  # the borders are told by the convolutions' zeros
+    assert inside.shape[2:].numel() > 1
+    assert inside.std(dim=(2, 3)).max().item() > 1e-3 if coordinates else inside.std(dim=(2, 3)).max().item() < 1e-5
