@@ -49,6 +49,7 @@ class PIDM(Translator):
         embedding_channels: int = 512,
         attention_strides: list[int] | None = None,
         heads: int = 1,
+        cosine_attention: bool = False,
         groups: int = 32,
         structure_scale: float = 1.0,
         coordinates: bool = False,
@@ -71,8 +72,8 @@ class PIDM(Translator):
         """
         Args:
             structure_channels: S, channels of a structure.
-            channels, multipliers, blocks, embedding_channels, attention_strides, heads, groups, structure_scale,
-                coordinates, mix, patch, dropout, checkpointing: of the networks, see `Network`.
+            channels, multipliers, blocks, embedding_channels, attention_strides, heads, cosine_attention, groups,
+                structure_scale, coordinates, mix, patch, dropout, checkpointing: of the networks, see `Network`.
             channels_last: keep the channels of a place together in memory, which is faster on GPUs.
             compile: compile the networks before their first use.
             diffusion: the process of adding noise, and the loss.
@@ -101,6 +102,7 @@ class PIDM(Translator):
             embedding_channels=embedding_channels,
             attention_strides=[8, 16, 32] if attention_strides is None else attention_strides,
             heads=heads,
+            cosine_attention=cosine_attention,
             groups=groups,
             structure_scale=structure_scale,
             coordinates=coordinates,

@@ -34,6 +34,7 @@ class Network(nn.Module):
         embedding_channels: int = 512,
         attention_strides: Sequence[int] = (8, 16, 32),
         heads: int = 1,
+        cosine_attention: bool = False,
         groups: int = 32,
         structure_scale: float = 1.0,
         coordinates: bool = False,
@@ -54,6 +55,7 @@ class Network(nn.Module):
             attention_strides: texture diffusion blocks sit at features so many times smaller than those of the first level;
                 one always sits in the middle.
             heads: of a texture diffusion block.
+            cosine_attention: texture diffusion blocks compare directions alone, see `TextureDiffusionBlock`.
             groups: of the group norms; fewer for networks narrower than the published one.
             structure_scale: what structure maps are multiplied with. Sparse ones are faint beside noise of unit variance.
             coordinates: show the texture encoder where each place lies, which makes its places easier to find.
@@ -86,6 +88,7 @@ class Network(nn.Module):
             out_channels=out_channels,
             embedding_channels=embedding_channels,
             heads=heads,
+            cosine_attention=cosine_attention,
             patch=patch,
             dropout=dropout,
             checkpointing=checkpointing,

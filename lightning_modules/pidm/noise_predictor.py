@@ -44,7 +44,9 @@ class Stage(nn.Module):
 
     mixing: Mixing | None
 
-    def __init__(self, block: Block, layout: Layout, embedding_channels: int, dropout: float, heads: int) -> None:
+    def __init__(
+        self, block: Block, layout: Layout, embedding_channels: int, dropout: float, heads: int, cosine: bool
+    ) -> None:
         super().__init__()
         out = block.out_channels
         self.residual = ResidualBlock(
@@ -57,7 +59,7 @@ class Stage(nn.Module):
         )
         self.mixing = None
         if block.reads is not None and layout.mix == "attention":
-            self.mixing = TextureDiffusionBlock(out, block.reads_channels, heads, layout.groups)
+            self.mixing = TextureDiffusionBlock(out, block.reads_channels, heads, layout.groups, cosine)
         elif block.reads is not None:
             self.mixing = TextureConcatenation(out, block.reads_channels)
         self.upsample = (
@@ -84,6 +86,7 @@ class NoisePredictor(nn.Module):
         out_channels: int = 6,
         embedding_channels: int = 512,
         heads: int = 1,
+        cosine_attention: bool = False,
         patch: int = 1,
         dropout: float = 0.0,
         checkpointing: bool = False,
@@ -94,7 +97,7 @@ class NoisePredictor(nn.Module):
             structure_channels: S.
             out_channels: 6 with a learned variance, else 3.
             embedding_channels: of the time embedding.
-            heads: of the texture diffusion blocks.
+            heads, cosine_attention: of the texture diffusion blocks.
             patch: side of the squares of pixels that are stacked to the channels of one place.
             dropout: in every residual block.
             checkpointing: compute features again in the backward pass instead of keeping them.
@@ -108,7 +111,7 @@ class NoisePredictor(nn.Module):
         self.stem = nn.Conv2d(given * patch**2, layout.channels, 3, padding=1)
 
         def stage(block: Block) -> Stage:
-            return Stage(block, layout, embedding_channels, dropout, heads)
+            return Stage(block, layout, embedding_channels, dropout, heads, cosine_attention)
 
         self.down = nn.ModuleList(map(stage, layout.down()))
         deepest = layout.widths[-1]

@@ -6,6 +6,7 @@ kept for all steps of a sampler; `forward` does the rest at every step.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 
 import torch
@@ -13,6 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lightning_modules.pidm.residual_block import GroupNorm, zero
+
+SHARPNESS = 10.0
+"""Of new blocks with cosine attention: cosines are multiplied with it before the softmax."""
 
 Texture = list[Tensor]
 """What the noise predictor is given of the source, one tensor per mixing block, samples first: so textures are chosen,
@@ -35,16 +39,21 @@ class Mixing(nn.Module, ABC):
 class TextureDiffusionBlock(Mixing):
     """Cross-attention from the noisy image's features to the source's: every place fetches the texture that it needs."""
 
-    def __init__(self, channels: int, source_channels: int, heads: int = 1, groups: int = 32) -> None:
+    def __init__(
+        self, channels: int, source_channels: int, heads: int = 1, groups: int = 32, cosine: bool = False
+    ) -> None:
         """
         Args:
             channels: C, of the noisy image's features.
             source_channels: of the source's, which may be of any size.
             heads: independent attentions, each of C / heads channels.
             groups: of the norm.
+            cosine: compare directions alone, with a learned sharpness (scaled cosine attention, arXiv 2111.09883): a new
+                block then looks at few places instead of at the mean of all, and learns sooner where to look.
         """
         super().__init__()
         self.heads = heads
+        self.sharpness = nn.Parameter(torch.full((heads, 1, 1), math.log(SHARPNESS))) if cosine else None
         self.norm = GroupNorm(channels, groups)
         self.to_query = nn.Linear(channels, channels)
         self.to_key_and_value = nn.Linear(source_channels, 2 * channels)
@@ -59,7 +68,11 @@ class TextureDiffusionBlock(Mixing):
         query = self.to_query(self.norm(x).flatten(2).transpose(1, 2))
         query = query.unflatten(2, (self.heads, -1)).transpose(1, 2)
         key, value = projected.to(query.dtype).unbind(1)
-        found = F.scaled_dot_product_attention(query, key, value)
+        scale = None
+        if self.sharpness is not None:
+            query, key = F.normalize(query, dim=-1) * self.sharpness.exp().to(query.dtype), F.normalize(key, dim=-1)
+            scale = 1.0
+        found = F.scaled_dot_product_attention(query, key, value, scale=scale)
         return x + self.out(found.transpose(1, 2).flatten(2)).transpose(1, 2).reshape(x.shape)
 
 

@@ -14,9 +14,9 @@ from tests.lightning_modules.pidm.networks import awake, conditions, small
 MIXES = ["attention", "concatenation", "input"]
 
 
-@pytest.mark.parametrize("mix", MIXES)
-def test_every_parameter_has_an_effect(mix):
-    network = awake(small(mix=mix))
+@pytest.mark.parametrize("changes", [*({"mix": mix} for mix in MIXES), {"cosine_attention": True, "coordinates": True}])
+def test_every_parameter_has_an_effect(changes):
+    network = awake(small(**changes))
     noisy, t, structure, source = conditions()
     network(noisy, t, structure, network.texture(source)).square().mean().backward()
     without = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()]
@@ -75,6 +75,23 @@ def test_heads_attend_each_on_its_own_channels():
     for own in (slice(0, 4), slice(4, 8)):
         weights = torch.softmax(query[..., own] @ key[..., own].transpose(1, 2) / 4**0.5, dim=-1)
         heads.append(weights @ value[..., own])
+    expected = x + block.out(torch.cat(heads, dim=2)).transpose(1, 2).reshape(x.shape)
+    torch.testing.assert_close(block(x, block.project(feature)), expected)
+
+
+def test_cosine_attention_looks_where_directions_agree_most():
+    torch.manual_seed(0)
+    block = TextureDiffusionBlock(8, 6, heads=2, cosine=True)
+    torch.nn.init.normal_(block.out.weight)
+    assert block.sharpness is not None
+    torch.nn.init.uniform_(block.sharpness, 1, 3)
+    x, feature = torch.randn(2, 8, 4, 3), torch.randn(2, 6, 5, 2)
+    query = block.to_query(block.norm(x).flatten(2).transpose(1, 2))
+    key, value = block.to_key_and_value(feature.flatten(2).transpose(1, 2)).chunk(2, dim=2)
+    heads = []
+    for own, sharpness in zip((slice(0, 4), slice(4, 8)), block.sharpness.exp(), strict=True):
+        cosines = F.cosine_similarity(query[:, :, None, own], key[:, None, :, own], dim=-1)
+        heads.append(torch.softmax(sharpness * cosines, dim=-1) @ value[..., own])
     expected = x + block.out(torch.cat(heads, dim=2)).transpose(1, 2).reshape(x.shape)
     torch.testing.assert_close(block(x, block.project(feature)), expected)
 
