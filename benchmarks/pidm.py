@@ -1,6 +1,6 @@
 """PIDM against the manner of the released code: guided sampling, bf16, few steps, training steps and their memory.
 
-    python -m benchmarks.pidm                                        # the networks of quickstart_pidm at 64 x 32
+    python -m benchmarks.pidm                                        # small networks at 64 x 32
     python -m benchmarks.pidm --size paper --height 256 --width 256  # the paper's
     python -m benchmarks.pidm --only training --size paper --batch 2
 
