@@ -51,7 +51,7 @@ GUIDANCES: dict[str, dict[str, Any]] = {
 }
 """Name in the tables (mode, then w_p and w_s) -> options of `PIDM.translate`. Nested 1, w is source guidance of w."""
 
-SHOWN = ("none", "source 2", "nested 2, 2", "disentangled 1, 1", "disentangled 2, 2")
+SHOWN = ("none", "source 2", "nested 1.5, 1.5", "disentangled 1, 1")
 """What the grid shows."""
 
 ROWS = 8

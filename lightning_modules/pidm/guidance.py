@@ -46,9 +46,9 @@ class Guidance:
 
     mode: Literal["none", "source", "disentangled", "nested"] = "nested"
     """See above."""
-    pose: float = 2.0
+    pose: float = 1.5
     """w_p, of disentangled and nested."""
-    style: float = 2.0
+    style: float = 1.5
     """w_s, of all but none."""
     interval: Sequence[float] = (0.0, 1.0)
     """The noise levels where guidance acts, as parts of T (arXiv 2404.07724); elsewhere it is e(x_p, x_s) alone."""
