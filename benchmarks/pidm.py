@@ -82,6 +82,8 @@ def main() -> None:
 def sampling_table(given: argparse.Namespace) -> Table:
     """Seconds of an image batch in each manner, and how far the images are from ours."""
     model = _model(given.size) if given.ckpt is None else _trained(given.ckpt)
+    if given.height % model.network.stride or given.width % model.network.stride:
+        sys.exit(f"--height and --width must be multiples of {model.network.stride}: the released code takes no others")
     title = f"{given.steps}-step guided DDIM at {given.height} x {given.width}, {device_name()}"
     table = Table(title=title)
     for column in ("guidance", "batch", "manner", "seconds", "times as fast as the released", "difference", "PSNR"):
