@@ -4,10 +4,10 @@
     python -m benchmarks.pidm --size paper --height 256 --width 256  # the paper's
     python -m benchmarks.pidm --only training --size paper --batch 2
 
-Sampling, in one process and in turns, so that a busy machine slows all alike: our sampler; the released code's manner, which
-makes the predictions one after another and projects keys and values at every step; ours in bfloat16; and DPM-Solver++ in few
-steps. `difference` is the largest between the images and ours, in [-1, 1]. Weights are random, so bf16's PSNR is that of an
-untrained network: `--ckpt` takes a trained one.
+Sampling, in one process and in turns; seconds are of processor time, on a GPU of the clock. Our sampler; the released code's
+manner, which makes the predictions one after another and projects keys and values at every step; ours in bfloat16; and
+DPM-Solver++ in few steps. `difference` is the largest between the images and ours, in [-1, 1]. Weights are random, so bf16's PSNR
+is that of an untrained network: `--ckpt` takes a trained one.
 
 Training, a process for each row, as peak memory is a process's: our step; the same with the share of parameters that the
 released network never uses, and without fused attention; ours with activation checkpointing.
@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measuring import Failed, device_name, in_its_own_process, now, peak_memory
+from benchmarks.measuring import Failed, device_name, in_its_own_process, peak_memory, spent
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -142,9 +142,9 @@ def sampled(
     images: dict[str, Tensor] = {}
     for _ in range(given.repeats):
         for manner, make in manners.items():
-            start = now()
+            start = spent()
             images[manner] = make()
-            times[manner].append(now() - start)
+            times[manner].append(spent() - start)
     return {manner: statistics.median(found) for manner, found in times.items()}, images
 
 
@@ -215,7 +215,7 @@ def _training_row(manner: str, size: str, height: int, width: int, batch: int, r
     structure = torch.rand(batch, STRUCTURE, height, width, device=device)
     times = []
     for _ in range(2 + repeats):
-        start = now()
+        start = spent()
         with sdpa_kernel(SDPBackend.MATH) if manner == "released manner" else nullcontext():
             t, noise = model.diffusion.draw_times(batch, device), torch.randn_like(target)
             noisy = model.diffusion.add_noise(target, t, noise)
@@ -225,7 +225,7 @@ def _training_row(manner: str, size: str, height: int, width: int, batch: int, r
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        times.append(now() - start)
+        times.append(spent() - start)
     return {"seconds": statistics.median(times[2:]), "memory": peak_memory() - idle}
 
 
