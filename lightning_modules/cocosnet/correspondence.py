@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from datamodules.bad_input import BadInput
+from lightning_modules.blocks.coordinates import coordinates_of
 from lightning_modules.cocosnet.adaptor import STRIDES, DomainAdaptor
 from lightning_modules.cocosnet.correlation import Correlation
 from lightning_modules.cocosnet.similarity import GUARD
@@ -292,6 +293,5 @@ def _given(structure: Tensor | None, side: str) -> Tensor:
 
 def _coordinates(features: Tensor) -> Tensor:
     """(B, 3, H, W): x and y in [-1, 1] from first to last position, and the distance from the centre."""
-    y, x = (torch.linspace(-1, 1, n, device=features.device, dtype=features.dtype) for n in features.shape[-2:])
-    x, y = torch.meshgrid(x, y, indexing="xy")
-    return torch.stack((x, y, torch.hypot(x, y))).expand(features.shape[0], -1, -1, -1)
+    places = coordinates_of(features)
+    return torch.cat([places, torch.hypot(places[:, :1], places[:, 1:])], dim=1)

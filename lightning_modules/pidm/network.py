@@ -80,6 +80,10 @@ class Network(nn.Module):
                 f"model.channels={channels} with model.multipliers={list(multipliers)} makes features of {odd[0]} channels, which "
                 f"model.groups={groups} does not divide: set one to a divisor or multiple of the other"
             )
+        if cosine_attention and mix != "attention":
+            raise BadInput(f"model.cosine_attention=true needs model.mix=attention: with {mix} nothing attends")
+        if coordinates and mix == "input":
+            raise BadInput("model.coordinates=true needs a texture encoder, which model.mix=input has not")
         if patch < 1:
             raise BadInput(f"model.patch={patch} must be at least 1")
         self.predictor = NoisePredictor(

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lightning_modules.losses.adversarial import at_least_float32
 from lightning_modules.pidm.residual_block import GroupNorm, zero
 
 SHARPNESS = 10.0
@@ -70,8 +71,9 @@ class TextureDiffusionBlock(Mixing):
         key, value = projected.to(query.dtype).unbind(1)
         scale = None
         if self.sharpness is not None:
-            query, key = F.normalize(query, dim=-1) * self.sharpness.exp().to(query.dtype), F.normalize(key, dim=-1)
-            scale = 1.0
+            # Lengths in float32: the sharpness multiplies what is lost in them.
+            query = (F.normalize(at_least_float32(query), dim=-1) * self.sharpness.exp()).to(query.dtype)
+            key, scale = F.normalize(at_least_float32(key), dim=-1).to(key.dtype), 1.0
         found = F.scaled_dot_product_attention(query, key, value, scale=scale)
         return x + self.out(found.transpose(1, 2).flatten(2)).transpose(1, 2).reshape(x.shape)
 

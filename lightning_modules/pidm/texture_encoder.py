@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from lightning_modules.blocks.coordinates import coordinates_of
 from lightning_modules.pidm.layout import Layout
 from lightning_modules.pidm.residual_block import ResidualBlock
 
@@ -63,9 +64,3 @@ class TextureEncoder(nn.Module):
             if number in self.reads:
                 features[number] = x
         return features
-
-
-def coordinates_of(x: Tensor) -> Tensor:
-    """(B, 2, H, W): x and y of every place of feature maps (B, C, H, W), from -1 to 1."""
-    down, across = (torch.linspace(-1, 1, size, dtype=x.dtype, device=x.device) for size in x.shape[2:])
-    return torch.stack(torch.meshgrid(across, down, indexing="xy")).expand(len(x), -1, -1, -1)

@@ -207,6 +207,8 @@ def test_outside_of_a_mask_the_reference_stays_to_the_bit():
     [
         ({"attention_strides": [8]}, "attention_strides has 8"),
         ({"heads": 3}, "heads=3 must divide"),
+        ({"cosine_attention": True, "mix": "concatenation"}, "needs model.mix=attention"),
+        ({"coordinates": True, "mix": "input"}, "needs a texture encoder"),
         ({"channels": 48}, "channels=48 .* 48 channels, which model.groups=32 does not divide"),
         ({"sampler": Sampler(steps=50), "diffusion": Diffusion(steps=20)}, "steps=50 is more than the 20"),
     ],
