@@ -160,7 +160,7 @@ def _reference(name: str, root: pathlib.Path, data: Any) -> Iterator[Any]:
         draw = plain.skeleton_and_distances
     elif name == "celebahq":
         folder = root.with_name(f"{root.name}_merged")
-        plain.merged_faces(data._place(), folder, table.images.tolist())
+        plain.merged_faces(data.place(), folder, table.images.tolist())
         label_file = [str(folder / f"{image}.png") for image in table.images.tolist()].__getitem__
     else:
         label_file = table.files()[1].__getitem__

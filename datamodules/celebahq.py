@@ -174,8 +174,8 @@ class CelebAHQ(TranslationDataModule):
 
     def index(self, split: Split) -> FaceTable:
         """The images of a split, and after them the other images that are their exemplars."""
-        folder, files = self._images()
-        splits = self._split(np.array(sorted(files), np.int64))
+        folder, files = self.image_files()
+        splits = self.split_images(np.array(sorted(files), np.int64))
         own = splits[split]
         if not self.keep_faulty:
             own = own[~np.isin(own, FAULTY)]
@@ -193,7 +193,7 @@ class CelebAHQ(TranslationDataModule):
         return FaceTable(
             root=str(self.root),
             keys=column([f"{folder.relative_to(self.root).as_posix()}/{files[image]}" for image in images.tolist()]),
-            identity=self._identities(images),
+            identity=self.identities(images),
             domain=self._domains(images),
             structures=None if masks is None else column([self._relative(masks, image) for image in images.tolist()]),
             images=images,
@@ -211,7 +211,7 @@ class CelebAHQ(TranslationDataModule):
 
     def listed_pairs(self, split: Split, table: Table) -> Pairs | None:
         """Exemplars by CoCosNet's list; where it knows none of the split's images, the faces whose parts are alike."""
-        if self.pairing == "same_identity" and self._text("identity_CelebA.txt") is None:
+        if self.pairing == "same_identity" and self.text_file("identity_CelebA.txt") is None:
             raise BadInput(
                 f"CelebAMask-HQ does not say who is who: put identity_CelebA.txt (from the CelebA team, on request) into "
                 f"{self.root}, or set data.pairing=self"
@@ -269,7 +269,7 @@ class CelebAHQ(TranslationDataModule):
 
     # Where it lies.
 
-    def _place(self) -> Path:
+    def place(self) -> Path:
         """The folder that holds the folder of images."""
         if not self.root.exists():
             raise BadInput(
@@ -282,9 +282,9 @@ class CelebAHQ(TranslationDataModule):
                 return place
         raise BadInput(f"{self.root} holds no folder {IMAGES}: data.root must be CelebAMask-HQ or its parent")
 
-    def _images(self) -> tuple[Path, dict[int, str]]:
+    def image_files(self) -> tuple[Path, dict[int, str]]:
         """The folder of the images, and number -> file name."""
-        folder = self._place() / IMAGES
+        folder = self.place() / IMAGES
         names, others = list_images(folder, recursive=False)
         files: dict[int, str] = {}
         for name in names:
@@ -298,16 +298,16 @@ class CelebAHQ(TranslationDataModule):
             log.info("%s: ignored %d files that are not named like 29922.jpg", folder, ignored)
         return folder, files
 
-    def _text(self, name: str) -> Path | None:
+    def text_file(self, name: str) -> Path | None:
         """A text file: in `lists`, in the dataset, or beside it."""
-        place = self._place()
+        place = self.place()
         places = (
             [place, self.root, place.parent] if self.lists is None else [self.lists, place, self.root, place.parent]
         )
         return next((folder / name for folder in places if (folder / name).is_file()), None)
 
     def _values(self, name: str, what: str, columns: int) -> Values:
-        path = self._text(name)
+        path = self.text_file(name)
         if path is None:
             raise BadInput(f"{name} is not in {self.root}, and the {what} are known from it alone")
         return read_values(path, columns)
@@ -317,7 +317,7 @@ class CelebAHQ(TranslationDataModule):
         needed = self.structure.annotation in ("labels", "parts")
         if not needed and self.pairing != "reference":
             return None
-        masks = find_masks(self._place(), self.form, self.mask_cache)
+        masks = find_masks(self.place(), self.form, self.mask_cache)
         if masks is None and needed:
             raise BadInput(
                 f"data.structure={self.structure_name} needs the masks of CelebAMask-HQ, and {self.root} has none: put the "
@@ -328,9 +328,11 @@ class CelebAHQ(TranslationDataModule):
     def _relative(self, masks: FaceMasks, image: int) -> str:
         return (masks.root.relative_to(self.root) / masks.file(image)).as_posix()
 
-    def _split(self, images: np.ndarray) -> dict[Split, np.ndarray]:
+    def split_images(self, images: np.ndarray) -> dict[Split, np.ndarray]:
         """The images of each split, in the order of its list."""
-        mapping, train, val = (self._text(name) for name in ("CelebA-HQ-to-CelebA-mapping.txt", "train.txt", "val.txt"))
+        mapping, train, val = (
+            self.text_file(name) for name in ("CelebA-HQ-to-CelebA-mapping.txt", "train.txt", "val.txt")
+        )
         kind = self.partition or ("celeba" if mapping else "lists" if val else "fraction")
         if kind == "celeba":
             if mapping is None:
@@ -340,7 +342,7 @@ class CelebAHQ(TranslationDataModule):
             original = read_mapping(mapping)
             known = np.array([image for image in images.tolist() if image in original], np.int64)
             numbers = np.array([original[image] for image in known.tolist()], np.int64)
-            parts = partition(numbers, self._text("list_eval_partition.txt"))
+            parts = partition(numbers, self.text_file("list_eval_partition.txt"))
             return {split: known[parts == place] for place, split in enumerate(("train", "val", "test"))}  # type: ignore[misc]
         if kind == "lists":
             if val is None:
@@ -360,9 +362,9 @@ class CelebAHQ(TranslationDataModule):
         log.info("%s has neither the mapping file nor val.txt: %d of its images are held out", self.root, count)
         return {"train": np.sort(shuffled[count:]), "val": held_out, "test": held_out}
 
-    def _identities(self, images: np.ndarray) -> np.ndarray:
+    def identities(self, images: np.ndarray) -> np.ndarray:
         """Who it is, by CelebA's file; without it every image is somebody else."""
-        names, mapping = self._text("identity_CelebA.txt"), self._text("CelebA-HQ-to-CelebA-mapping.txt")
+        names, mapping = self.text_file("identity_CelebA.txt"), self.text_file("CelebA-HQ-to-CelebA-mapping.txt")
         if names is None or mapping is None:
             return images.astype(np.int32)
         original = read_mapping(mapping)
@@ -381,7 +383,7 @@ class CelebAHQ(TranslationDataModule):
 
     def _exemplars(self, split: Split) -> np.ndarray | None:
         """(N, 3) images: target, its best exemplar, its worst listed one; None without a list."""
-        path = self._text("celebahq_ref.txt" if split == "train" else "celebahq_ref_test.txt")
+        path = self.text_file("celebahq_ref.txt" if split == "train" else "celebahq_ref_test.txt")
         if self.pairing != "reference" or path is None:
             return None
         listed = ExemplarList.read(path)

@@ -75,7 +75,7 @@ class Market1501(TranslationDataModule):
 
     def index(self, split: Split) -> Table:
         """The people of a split: no junk, no distractors, and only images with a row in the annotation where there is one."""
-        folder = self._folder("test" if split == "test" else "train")
+        folder = self.image_folder("test" if split == "test" else "train")
         names, others = list_images(folder, recursive=False)
         if others:
             log.info("%s: ignored %d files that are no images (%s)", folder, len(others), others[0])
@@ -103,7 +103,7 @@ class Market1501(TranslationDataModule):
         """The published pairs, or those of the rule that made them."""
         if self.pairing != "same_identity":
             return None
-        path = self._csv(f"market-pairs-{'test' if split == 'test' else 'train'}.csv")
+        path = self.list_file(f"market-pairs-{'test' if split == 'test' else 'train'}.csv")
         group = table.domain if self.same_camera else None
         if path is None:
             pairs = same_identity(table.identity, self.usable_rows(table), group)
@@ -122,7 +122,7 @@ class Market1501(TranslationDataModule):
         x, y = (np.flatnonzero(np.isin(table.domain, cameras)) for cameras in (self.cameras_x, self.cameras_y))
         return x, y
 
-    def _folder(self, split: str) -> Path:
+    def image_folder(self, split: str) -> Path:
         """Where the images of train or test lie."""
         if not self.root.exists():
             raise BadInput(
@@ -141,9 +141,9 @@ class Market1501(TranslationDataModule):
             "unpacks to, or its parent"
         )
 
-    def _csv(self, name: str) -> Path | None:
+    def list_file(self, name: str) -> Path | None:
         """One of the community's files: beside the image folders, in the root, or beside the root."""
-        places = (self._folder("train").parent, self.root, self.root.parent)
+        places = (self.image_folder("train").parent, self.root, self.root.parent)
         return next((place / name for place in places if (place / name).is_file()), None)
 
     def _held_out(self, identity: np.ndarray) -> np.ndarray:
@@ -155,7 +155,7 @@ class Market1501(TranslationDataModule):
     def _keypoints(self, split: Split, names: list[str]) -> np.ndarray | None:
         """(N, 18, 3) for images in the order of `names`; all missing for an image without a row."""
         name = f"market-annotation-{'test' if split == 'test' else 'train'}.csv"
-        path = self._csv(name)
+        path = self.list_file(name)
         if path is None:
             if self.structure.annotation not in POSES:
                 return None

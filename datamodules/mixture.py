@@ -162,12 +162,12 @@ class Mixture(TranslationDataModule):
                 "data.structure to image or edges"
             )
 
-    def _set_up(self, split: Split) -> Any:
+    def set_up_split(self, split: Split) -> Any:
         """The pairs of a split of all parts that have it."""
         found: dict[str, PairDataset] = {}
         for name, part in self.parts.items():
             try:
-                part.datasets[split] = part._set_up(split)
+                part.datasets[split] = part.set_up_split(split)
             except BadInput as error:
                 raise BadInput(f"data.parts.{name}: {error}") from error
             if (dataset := part.datasets[split]) is not None:

@@ -26,7 +26,7 @@ from datamodules.pair_dataset import PairDataset
 from datamodules.pairing import Pairs, same_identity
 from datamodules.preprocess import CROPS
 from datamodules.raw_batch import RawBatch
-from datamodules.reading import scan
+from datamodules.readability import readable_rows
 from datamodules.structures.drawing import drawn
 from datamodules.table import Table
 from datamodules.transforms import Framing
@@ -221,7 +221,7 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
         """
         for split in (self.test_split,) if stage == "test" else STAGES[stage]:
             if split not in self.datasets:
-                self.datasets[split] = self._set_up(split)
+                self.datasets[split] = self.set_up_split(split)
         if "train" in STAGES[stage]:
             self._check_training_batches()
 
@@ -386,10 +386,11 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
             raise BadInput(f"{self.root} has no images for the {split} split")
         return dataset
 
-    def _set_up(self, split: Split) -> PairDataset | None:
+    def set_up_split(self, split: Split) -> PairDataset | None:
+        """Index, check and pair one split; None for a validation split without images."""
         table = self.index(split)
         found = len(table)
-        table = self._readable(split, table)
+        table = readable_rows(table, split, self.structure.annotation, self._least_size(), self.max_bad_fraction)
         if len(table) == 0:
             if split == "val":
                 return None
@@ -417,6 +418,12 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
             store=self._store(split, table, pairs, framing),
         )
 
+    def _least_size(self) -> tuple[int, int] | None:
+        """Height and width below which pictures are enlarged; None: none are."""
+        if self.preprocess in ("crop", "none"):
+            return None
+        return self.framing.load_height, self.framing.load_width
+
     def _store(self, split: Split, table: Table, pairs: Pairs, framing: Framing) -> PackedStore | None:
         """The images of a split as they are decoded and resized, where they are to be kept."""
         if self.cache is None:
@@ -424,45 +431,6 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
         packing = Packing(table, pairs.rows(), self.structure.annotation, framing, self.classes, self.decode)
         name = f"{type(self).__name__.lower()}-{split}"
         return packed(packing, self.root, name, self.cache_dir, self._workers())
-
-    def _readable(self, split: Split, table: Table) -> Table:
-        """The table without the rows whose files cannot be read."""
-        faults: dict[int, str] = {}
-        small = 0
-        sizes: list[np.ndarray] = []
-        for files in table.files():
-            looked = scan(files)
-            sizes.append(looked.sizes)
-            faults |= {row: f"{files[row]} {why}" for row, why in looked.faults.items()}
-            limits = [self.framing.load_height, self.framing.load_width]
-            if self.preprocess in ("crop", "none"):
-                continue  # nothing is enlarged
-            small = max(small, int(((looked.sizes < limits).any(1) & (looked.sizes > 0).all(1)).sum()))
-        if self.structure.annotation in ("labels", "parts") and len(sizes) == 2:
-            maps = table.files()[1]
-            for row in _misshapen(*sizes).tolist():
-                (h, w), (height, width) = sizes[1][row].tolist(), sizes[0][row].tolist()
-                faults[row] = (
-                    f"{maps[row]} is {h} x {w}, its picture {height} x {width} (height x width): it belongs to another one"
-                )
-        if small:
-            log.info(
-                "%s: %d of %d images are smaller than they are loaded and will be enlarged", split, small, len(table)
-            )
-        if not faults:
-            return table
-        first = faults[min(faults)]
-        if len(faults) > self.max_bad_fraction * len(table):
-            raise BadInput(
-                f"{len(faults)} of {len(table)} images of the {split} split cannot be read, more than "
-                f"data.max_bad_fraction={self.max_bad_fraction:g} allows; the first: {first}"
-            )
-        log.warning(
-            "%s: left out %d of %d images that cannot be read; the first: %s", split, len(faults), len(table), first
-        )
-        keep = np.ones(len(table), bool)
-        keep[list(faults)] = False
-        return table.select(keep)
 
     def _paired(self, split: Split, table: Table) -> Pairs:
         """The pairs of a split in the current mode; the dataset's own lists come first."""
@@ -554,14 +522,6 @@ def _of_one_size(items: list[Any]) -> list[Any]:
     if len(whole) < len(items):
         return items  # which says why
     return [item for item in items if all(item[side].shape == items[0][side].shape for side in ("source", "target"))]
-
-
-def _misshapen(pictures: np.ndarray, maps: np.ndarray) -> np.ndarray:
-    """The rows whose label map has other proportions than its picture, given (N, 2) heights and widths; a smaller map with
-    the same ones, but for a pixel of rounding, is that of its picture."""
-    known = pictures.all(1) & maps.all(1)
-    across = np.abs(maps[:, 0].astype(np.int64) * pictures[:, 1] - maps[:, 1].astype(np.int64) * pictures[:, 0])
-    return np.flatnonzero(known & (across > np.maximum(pictures.max(1), maps.max(1))))
 
 
 def _signed(pixels: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ LISTS = {"celebahq_ref.txt": SPLITS["train"], "celebahq_ref_test.txt": SPLITS["v
 def check(root: Path, report: Report) -> None:
     """See `datamodules.check`."""
     data = CelebAHQ(root=str(root), height=8, width=8, structure="image", pairing="self")
-    folder, files = data._images()
+    folder, files = data.image_files()
     images = np.array(sorted(files), np.int64)
     what = f"images in {report.short(folder)}"
     report.count(what, len(images), IMAGES)
@@ -41,12 +41,12 @@ def check(root: Path, report: Report) -> None:
     if len(images) == IMAGES:
         known = [f"{files[image]}" for image in FAULTY if image in files]
         report.none_of("images that users reported as faulty (data.keep_faulty=false leaves them out)", known, "note")
-    _masks(report, data._place(), images)
+    _masks(report, data.place(), images)
     _numbers(report, data, images)
     _splits(report, data, images)
     there = {str(image) for image in images.tolist()}
     for name, published in LISTS.items():
-        path = data._text(name)
+        path = data.text_file(name)
         if path is None:
             report.absent(name, "exemplars are the faces with the most similar parts")
             continue
@@ -127,7 +127,7 @@ def _numbers(report: Report, data: CelebAHQ, images: np.ndarray) -> None:
         ("CelebAMask-HQ-attribute-anno.txt", ATTRIBUTES, "no attributes as domains"),
         ("CelebAMask-HQ-pose-anno.txt", ANGLES, "no head poses as domains"),
     ):
-        path = data._text(name)
+        path = data.text_file(name)
         if path is None:
             report.absent(name, without)
             continue
@@ -152,7 +152,7 @@ def _numbers(report: Report, data: CelebAHQ, images: np.ndarray) -> None:
 
 def _splits(report: Report, data: CelebAHQ, images: np.ndarray) -> None:
     """The standard split, by the mapping file and by CoCosNet's lists; who is in two of its parts."""
-    mapping = data._text("CelebA-HQ-to-CelebA-mapping.txt")
+    mapping = data.text_file("CelebA-HQ-to-CelebA-mapping.txt")
     if mapping is None:
         report.absent("CelebA-HQ-to-CelebA-mapping.txt", "no standard split, unless there are train.txt and val.txt")
     else:
@@ -170,11 +170,11 @@ def _splits(report: Report, data: CelebAHQ, images: np.ndarray) -> None:
         report.none_of(f"images of CelebA that {report.short(mapping)} names twice", again)
     kinds: tuple[Literal["celeba", "lists"], ...] = ("celeba", "lists")
     for kind in kinds:
-        if (mapping if kind == "celeba" else data._text("val.txt")) is None:
+        if (mapping if kind == "celeba" else data.text_file("val.txt")) is None:
             continue
         data.partition = kind
         try:
-            splits: dict[str, np.ndarray] = {str(split): rows for split, rows in data._split(images).items()}
+            splits: dict[str, np.ndarray] = {str(split): rows for split, rows in data.split_images(images).items()}
         except BadInput as error:
             report.none_of(f"faults of the split by {kind}", [str(error)])
             continue
@@ -187,17 +187,17 @@ def _splits(report: Report, data: CelebAHQ, images: np.ndarray) -> None:
         there = {f"{image}.jpg" for image in images.tolist()}
         if kind == "lists":
             for split, name in (("train", "train.txt"), ("val", "val.txt")):
-                if (path := data._text(name)) is not None:
+                if (path := data.text_file(name)) is not None:
                     listed(report, path, as_text[split], there)
         shared(report, f"images in both train and val by {how}", as_text["train"], as_text["val"])
         _people(report, data, splits, how)
 
 
 def _people(report: Report, data: CelebAHQ, splits: dict[str, np.ndarray], how: str) -> None:
-    if data._text("identity_CelebA.txt") is None or data._text("CelebA-HQ-to-CelebA-mapping.txt") is None:
+    if data.text_file("identity_CelebA.txt") is None or data.text_file("CelebA-HQ-to-CelebA-mapping.txt") is None:
         return
     people = {
-        split: {str(one) for one in data._identities(numbers).tolist() if one >= 0} for split, numbers in splits.items()
+        split: {str(one) for one in data.identities(numbers).tolist() if one >= 0} for split, numbers in splits.items()
     }
     for first, second in (("train", "val"), ("train", "test"), ("val", "test")):
         shared(report, f"people in both {first} and {second} by {how}", people[first], people[second])

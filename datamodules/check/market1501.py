@@ -25,9 +25,9 @@ def check(root: Path, report: Report) -> None:
     people: dict[str, set[str]] = {}
     stored: dict[str, dict[str, tuple[int, int]]] = {}
     for side in FOLDERS:
-        folder = data._folder(side)
+        folder = data.image_folder(side)
         stored[side] = _folder(report, folder, side, people)
-    query = data._folder("train").parent / "query"
+    query = data.image_folder("train").parent / "query"
     if query.is_dir():
         _folder(report, query, "query", people)
         gone = sorted(people["query"] - people["test"])
@@ -36,8 +36,8 @@ def check(root: Path, report: Report) -> None:
         report.absent("query", "needed for re-identification alone")
     shared(report, "people in both train and test", people["train"], people["test"])
     for side in FOLDERS:
-        _annotation(report, data._csv(f"market-annotation-{side}.csv"), side, stored[side])
-        _pairs(report, data._csv(f"market-pairs-{side}.csv"), side, stored[side])
+        _annotation(report, data.list_file(f"market-annotation-{side}.csv"), side, stored[side])
+        _pairs(report, data.list_file(f"market-pairs-{side}.csv"), side, stored[side])
 
 
 def _folder(report: Report, folder: Path, side: str, people: dict[str, set[str]]) -> dict[str, tuple[int, int]]:
