@@ -44,8 +44,17 @@ class Encoder(nn.Module):
             style_downsamplings: further halvings in the style head.
             capacity, steepness: layer i is round(steepness**(5 + i) * capacity) wide.
             height, width: of the images, for auto.
+
+        Raises:
+            BadInput: codes of one channel.
         """
         super().__init__()
+        for name, channels in (("content_channels", content_channels), ("style_channels", style_channels)):
+            if channels < 2:
+                raise BadInput(
+                    f"model.encoder.{name}={channels}: codes have unit length, so that one channel is a mere sign, from which "
+                    "nothing is learned; give it at least 2"
+                )
         content_downsamplings = halvings(content_downsamplings, height, width, style_downsamplings)
         widths = [
             min(style_channels, round(steepness ** (5 + i) * capacity))

@@ -64,6 +64,12 @@ def test_what_is_too_small_is_refused_and_the_least_size_named():
         Encoder(content_downsamplings="auto")
 
 
+@pytest.mark.parametrize("code", ["content_channels", "style_channels"])
+def test_a_code_of_one_channel_would_be_a_sign_and_is_refused(code):
+    with pytest.raises(BadInput, match=f"model.encoder.{code}=1: .* at least 2"):
+        Encoder(**{"content_channels": 2, "style_channels": 16, code: 1})
+
+
 def test_the_generator_takes_codes_of_any_length():
     made, content, style = generator(), torch.randn(2, 4, 3, 5), torch.randn(2, 16)
     image = made(content, style, "none")
