@@ -32,7 +32,8 @@ class SpadeGenerator(nn.Module):
         hidden: int = HIDDEN,
         attention: bool = True,
         condition: Literal["warp_and_structure", "warp", "structure"] = "warp_and_structure",
-        reduction: Literal[16, 32] = 32,
+        reduction: Literal[16, 32, "auto"] = 32,
+        image_size: tuple[int, int] | None = None,
         recompute: Literal["none", "large", "all"] = "none",
     ) -> None:
         """
@@ -43,13 +44,17 @@ class SpadeGenerator(nn.Module):
             hidden: of its SPADE blocks, see `SpadeBlock`.
             attention: the non-local block before the last but one SPADE block.
             condition: what conditions every block (CBN_intype).
-            reduction: the first features have 1/reduction of the image's size; 16, for small images, leaves the first
-                doubling out.
+            reduction: the first features have 1/reduction of the image's size; 16 leaves the first doubling out; auto: 32 as
+                published where the image's sides are multiples of it, else 16.
+            image_size: height and width, for auto.
             recompute: which SPADE blocks are computed again in the backward pass instead of keeping their activations:
                 the three of greatest size, or all.
+
+        Raises:
+            BadInput: auto without a size.
         """
         super().__init__()
-        self.condition, self.reduction = condition, reduction
+        self.condition, self.reduction = condition, reduction_for(image_size) if reduction == "auto" else reduction
         channels = {"warp_and_structure": 3 + structure_channels, "warp": 3, "structure": structure_channels}[condition]
 
         def block(channels_in: int, channels_out: int, large: bool = False) -> SpadeBlock:
@@ -97,10 +102,17 @@ class SpadeGenerator(nn.Module):
         return torch.tanh(self.to_image(F.leaky_relu(x, SLOPE)))
 
 
+def reduction_for(image_size: tuple[int, int] | None) -> Literal[16, 32]:
+    """How small the first features are: 1/32 of the image as published, 1/16 where 1/32 has no whole size."""
+    if image_size is None:
+        raise BadInput("model.generator.reduction=auto goes by model.generator.image_size: set it, or take 16 or 32")
+    return 16 if any(side % 32 or side < 64 for side in image_size) else 32
+
+
 def check_size(height: int, width: int, reduction: int = REDUCTION) -> None:
     """Raise BadInput for an image that the generator cannot halve down to 1/reduction of its size."""
     if height % reduction or width % reduction or min(height, width) < 2 * reduction:
-        smaller = "" if reduction == 16 else ", or model.generator.reduction=16 for multiples of 16, at least 32"
+        smaller = "" if reduction == 16 else ", or model.generator.reduction=auto for multiples of 16, at least 32"
         raise BadInput(
             f"CoCosNet's generator starts at 1/{reduction} of the image, and {height} x {width} has no such size; choose "
             f"data.height and data.width as multiples of {reduction}, at least {2 * reduction}{smaller}."

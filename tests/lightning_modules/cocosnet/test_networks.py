@@ -160,5 +160,12 @@ def test_a_generator_for_small_images_starts_at_a_sixteenth():
     assert image.shape == (1, 3, 64, 32)
     with pytest.raises(BadInput, match=r"1/16 of the image, and 64 x 24"):
         small(torch.zeros(1, 3, 64, 24), torch.zeros(1, 5, 64, 24))
-    with pytest.raises(BadInput, match=r"generator\.reduction=16"):
+    with pytest.raises(BadInput, match=r"generator\.reduction=auto"):
         SpadeGenerator(5, width=4)(torch.zeros(1, 3, 64, 32), torch.zeros(1, 5, 64, 32))
+
+
+@pytest.mark.parametrize(("size", "reduction"), [((256, 256), 32), ((256, 176), 16), ((128, 64), 32), ((64, 32), 16)])
+def test_auto_starts_at_a_thirty_second_where_that_is_a_whole_size(size, reduction):
+    assert SpadeGenerator(5, width=4, hidden=8, reduction="auto", image_size=size).reduction == reduction
+    with pytest.raises(BadInput, match=r"model\.generator\.image_size"):
+        SpadeGenerator(5, width=4, hidden=8, reduction="auto")
