@@ -48,7 +48,7 @@ class SwapAE(Translator):
         discriminator: Discriminator,
         patch_discriminator: PatchDiscriminator,
         *,
-        train_on: Literal["source", "both"] = "source",
+        train_on: Literal["target", "source", "both"] = "target",
         alternate: bool = True,
         lambda_reconstruction: float = 1.0,
         lambda_gan: float = 1.0,
@@ -79,8 +79,9 @@ class SwapAE(Translator):
         """
         Args:
             encoder, generator, discriminator, patch_discriminator: the networks E, G, D, D_patch.
-            train_on: which images of a pair are trained on: sources, or both. With both, a pair's two images trade styles:
-                pair two domains (data.pairing=domains) to learn transfer between them.
+            train_on: which images of a pair are trained on. Targets: where sources are drawn at random, each image is a target
+                once an epoch. With both, a pair's two images trade styles: pair two domains (data.pairing=domains) to learn
+                transfer between them.
             alternate: let discriminators and generator take turns, a batch each, as the official code does. False trains
                 both on every batch: a batch is encoded and decoded once for both, but E and G see their graph kept while
                 the discriminators learn, and twice the updates are made of the same number of batches.
@@ -217,10 +218,10 @@ class SwapAE(Translator):
         return step
 
     def _images(self, batch: Batch) -> Tensor:
-        if self.train_on == "source":
-            return batch.source
+        if self.train_on != "both":
+            return batch.source if self.train_on == "source" else batch.target
         if batch.source.shape != batch.target.shape:
-            raise BadInput("model.train_on=both needs sources and targets of one size: train on source only")
+            raise BadInput("model.train_on=both needs sources and targets of one size: set model.train_on=target")
         return torch.stack([batch.source, batch.target], dim=1).flatten(0, 1)
 
     def _take_apart_and_swap(self, step: Step) -> None:
