@@ -2,7 +2,7 @@
 
     python -m lightning_modules.swapae.directions ckpt=runs/.../checkpoints/last.ckpt [out=directions components=10 images=5000]
 
-writes into the folder `out`: `directions.safetensors`, which `translate.py ... +options.directions=FILE +options.component=0 +options.shift=2` applies;
+takes the training images of the checkpoint (`data.root=...` and other settings of its data may be changed) and writes into the folder `out`: `directions.safetensors`, which `translate.py ... +options.directions=FILE +options.component=0 +options.shift=2` applies;
 `directions.csv`, how much variance each component holds; `component_0.png`, ..., what each does to a few images.
 """
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from omegaconf import OmegaConf
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -128,12 +129,26 @@ def direction_strips(
     return torch.stack([torch.cat(list(row), dim=1) for row in rows])
 
 
-def training_pictures(data: Any) -> Iterator[Tensor]:
-    """The training images of a DataModule, batch by batch, in its order."""
+def training_pictures(data: Any, train_on: str) -> Iterator[Tensor]:
+    """What a model was trained on (`SwapAE.train_on`: targets, sources, or both of each pair), batch by batch, as training
+    shows it in its first epoch."""
     data.prepare_data()
     data.setup("fit")
+    sides = ("source", "target") if train_on == "both" else (train_on,)
     for raw in data.train_dataloader():
-        yield data.on_after_batch_transfer(raw, 0).source
+        batch = data.on_after_batch_transfer(raw, 0)
+        for side in sides:
+            yield getattr(batch, side)
+
+
+def first_of(pictures: Iterable[Tensor], count: int) -> Tensor:
+    """The first so many of pictures that come in batches (B, 3, H, W)."""
+    found: list[Tensor] = []
+    for images in pictures:
+        found.append(images[: count - sum(map(len, found))])
+        if sum(map(len, found)) == count:
+            break
+    return torch.cat(found)
 
 
 SETTINGS = {
@@ -154,11 +169,11 @@ def main(words: Sequence[str] | None = None) -> None:
     # A command stands above the engine, which reads checkpoints; nothing else here knows of it.
     from engine.applying import rebuild
 
-    given = settings_of(sys.argv[1:] if words is None else words)
+    given, data_settings = settings_of(sys.argv[1:] if words is None else words)
     out = Path(given["out"])
     if out.exists() and any(out.iterdir() if out.is_dir() else [out]):
         raise BadInput(f"out={out} exists already: choose another folder")
-    translator, data, _ = rebuild(given["ckpt"], None, None, seed=0, averaged=True)
+    translator, data, _ = rebuild(given["ckpt"], None, data_settings, seed=0, averaged=True)
     encoder, generator = getattr(translator, "encoder", None), getattr(translator, "generator", None)
     if not isinstance(encoder, Encoder) or not isinstance(generator, Generator):
         raise BadInput(
@@ -166,30 +181,38 @@ def main(words: Sequence[str] | None = None) -> None:
         )
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     autoencoder = Autoencoder(encoder.to(device), generator.to(device))
-    codes = style_codes(autoencoder, (images.to(device) for images in training_pictures(data)), given["images"])
+    train_on = str(getattr(translator, "train_on", "target"))
+    pictures = (images.to(device) for images in training_pictures(data, train_on))
+    codes = style_codes(autoencoder, pictures, given["images"])
     directions = Directions.of(codes, given["components"])
     out.mkdir(parents=True, exist_ok=True)
     directions.write(out / "directions.safetensors")
     rows = [f"{k},{part:.5f}" for k, part in enumerate(directions.explained.tolist())]
     (out / "directions.csv").write_text("\n".join(["component,explained_variance", *rows]) + "\n", encoding="utf-8")
-    images = next(training_pictures(data))[: given["shown"]].to(device)
+    images = first_of(training_pictures(data, train_on), given["shown"]).to(device)
     strips = direction_strips(autoencoder, directions, images, given["deviations"], given["steps"])
     for k, picture in enumerate(strips):
         save_image(picture, out / f"component_{k}.png", normalize=True, value_range=(-1, 1))
     print(f"{len(directions.axes)} directions of {len(codes)} style codes, with a strip for each, are in {out}")
 
 
-def settings_of(words: Sequence[str]) -> dict[str, Any]:
-    """The command's settings from NAME=VALUE words.
+def settings_of(words: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The command's settings, and those of the data that it changes, from NAME=VALUE and data.NAME=VALUE words.
 
     Raises:
         BadInput: an unknown name, a value that is no number, or no checkpoint.
     """
     given: dict[str, Any] = dict(SETTINGS)
+    of_data: dict[str, Any] = {}
     for word in words:
         name, equals, value = word.partition("=")
+        if equals and name.startswith("data."):
+            of_data |= OmegaConf.to_container(OmegaConf.from_dotlist([word]).data)  # type: ignore[operator]
+            continue
         if not equals or name not in SETTINGS:
-            raise BadInput(f"{word!r}: say NAME=VALUE with one of {', '.join(SETTINGS)}.{nearest(name, SETTINGS)}")
+            raise BadInput(
+                f"{word!r}: say NAME=VALUE with one of {', '.join(SETTINGS)}, or data.NAME=VALUE.{nearest(name, SETTINGS)}"
+            )
         kind: Callable[[str], Any] = str if SETTINGS[name] is None else type(SETTINGS[name])
         try:
             given[name] = kind(value)
@@ -199,7 +222,7 @@ def settings_of(words: Sequence[str]) -> dict[str, Any]:
             raise BadInput(f"{name}={value} must be at least 1")
     if given["ckpt"] is None:
         raise BadInput("ckpt=FILE is needed: a checkpoint of a swapping autoencoder")
-    return given
+    return given, of_data
 
 
 if __name__ == "__main__":

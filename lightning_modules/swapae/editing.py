@@ -139,16 +139,20 @@ class Edit:
             raise BadInput(
                 "component and shift need directions=FILE, as python -m lightning_modules.swapae.directions writes it"
             )
+        if self.directions is not None and not self.shift:
+            raise BadInput("directions=FILE changes nothing without shift=NUMBER: how many deviations to go, such as shift=2")
+        if self.grid and self.styles is not None:
+            raise BadInput("give either grid=true, for the styles of all sources, or styles=..., not both")
         if self.mask is not None and self.regions:
             raise BadInput(
                 "give either mask=... or regions=[...], not both: a mask is one region with the source's style"
             )
         if self.steps is not None and self.steps < 2:
             raise BadInput(f"steps={self.steps} makes no strip: take at least 2")
-        if (self.grid or self.styles is not None) and (
-            self.mask is not None or self.regions or self.steps is not None or self.directions is not None
-        ):
-            raise BadInput("grid=true and styles=... show whole swaps: leave out mask, regions, steps and directions")
+        whole = self.grid or self.styles is not None
+        changed = self.mask is not None or self.regions or self.steps is not None or self.directions is not None
+        if whole and (changed or self.amount != 1):
+            raise BadInput("grid=true and styles=... show whole swaps: leave out amount, mask, regions, steps and directions")
 
     def _styles_of_files(self, autoencoder: Autoencoder, contents: Codes) -> Codes:
         given = self.styles if isinstance(self.styles, Tensor) else _pictures_of(self.styles)

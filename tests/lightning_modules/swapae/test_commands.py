@@ -12,7 +12,7 @@ from PIL import Image
 
 from datamodules.bad_input import BadInput
 from engine import translation
-from lightning_modules.swapae import editing
+from lightning_modules.swapae import directions, editing
 from lightning_modules.swapae.autoencoder import Autoencoder
 from tests.commanding import composed, train
 
@@ -176,3 +176,23 @@ def test_a_folder_of_one_image_is_no_training_set(photos, tmp_path):
              "data.folder_y=photos", "data.pattern_x=*", "data.pattern_y=*", "data.val_fraction=0"]  # fmt: skip
     with pytest.raises(BadInput, match="the train split has 1 pairs, fewer than one batch"):
         train(tmp_path / "run", *words)
+
+
+def test_directions_are_found_in_the_training_images_and_change_a_users_picture(checkpoint, photos, tmp_path, capsys):
+    out = tmp_path / "directions"
+    directions.main([f"ckpt={checkpoint}", f"out={out}", "components=2", "images=6", "shown=3", "data.batch_size=2"])
+    assert "2 directions of 6 style codes" in capsys.readouterr().out
+    assert (out / "directions.csv").read_text().startswith("component,explained_variance\n0,0.")
+    assert Image.open(out / "component_1.png").size == (5 * 64, 3 * 64), "three images, although a batch has two"
+    photo = photos / "1.jpg"
+    plain, shifted = (
+        translated(checkpoint, tmp_path / name, photo, photo, "+options.amount=0", *more)[0]
+        for name, more in (
+            ("plain", []),
+            ("shifted", [f"+options.directions={out / 'directions.safetensors'}", "+options.shift=3"]),
+        )
+    )
+    assert np.abs(np.asarray(plain, float) - np.asarray(shifted, float)).max() > 1
+    with pytest.raises(SystemExit):
+        directions.main([f"ckpt={checkpoint}", f"out={out}"])
+    assert "exists already" in capsys.readouterr().err

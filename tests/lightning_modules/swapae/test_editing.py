@@ -133,7 +133,10 @@ def test_a_grid_has_every_pair(made, picture):
         ({"mask": torch.ones(8, 8)}, "does not fit"),
         ({"grid": True, "steps": 3}, "leave out"),
         ({"fusion": "images"}, "should be 'modulation' or 'features'"),
-        ({"directions": "none.safetensors"}, "no such file"),
+        ({"grid": True, "amount": 0.5}, "leave out amount"),
+        ({"grid": True, "styles": "styles"}, "not both"),
+        ({"directions": "none.safetensors", "shift": 2.0}, "no such file"),
+        ({"directions": "some.safetensors", "component": 3}, "changes nothing without shift"),
         ({"shift": 2.0}, "need directions=FILE"),
         ({"regions": []}, "names no region"),
         ({"regions": "mask.png"}, "options.regions='mask.png': "),
@@ -204,7 +207,7 @@ def test_directions_of_a_model_shift_its_images(made, tmp_path):
     shifted = translate(made, batch, "fixed", amount=0.0, directions=found, component=1, shift=3.0)
     assert not torch.allclose(shifted, translate(made, batch, "fixed", amount=0.0))
     with pytest.raises(BadInput, match="0 to 2"):
-        translate(made, batch, "fixed", directions=found, component=3)
+        translate(made, batch, "fixed", directions=found, component=3, shift=1.0)
     with pytest.raises(BadInput, match="at least two"):
         Directions.of(codes[:1])
     with pytest.raises(BadInput, match="16 style channels, the model has 8"):
@@ -215,7 +218,8 @@ def test_directions_of_a_model_shift_its_images(made, tmp_path):
 
 
 def test_the_command_says_what_it_was_not_given():
-    assert settings_of(["ckpt=a.ckpt", "images=30"])["images"] == 30
+    assert settings_of(["ckpt=a.ckpt", "images=30"])[0]["images"] == 30
+    assert settings_of(["ckpt=a.ckpt", "data.root=pictures", "data.batch_size=4"])[1] == {"root": "pictures", "batch_size": 4}
     for words, reason in ((["ckp=a"], "Did you mean 'ckpt'"), (["ckpt=a", "images=x"], "a number"), ([], "is needed")):
         with pytest.raises(BadInput, match=reason):
             settings_of(words)

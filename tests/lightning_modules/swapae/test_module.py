@@ -156,8 +156,58 @@ def test_a_hybrid_whose_mask_is_everywhere_is_the_swap_and_shares_its_noise(fusi
     module._take_apart_and_swap(step)
     monkeypatch.setattr("lightning_modules.swapae.module.random_masks", lambda n, h, w, device: torch.ones(n, 1, h, w))
     assert module._content_alignment(step) < 1e-5
+
+
+def test_outside_of_the_mask_a_hybrid_is_compared_with_the_image_whose_content_it_has_in_its_own_style(monkeypatch):
+    module = translator(content_alignment=True)
+    step = {"images": batch_of(4).target}
+    module._take_apart_and_swap(step)
     monkeypatch.setattr("lightning_modules.swapae.module.random_masks", lambda n, h, w, device: torch.zeros(n, 1, h, w))
-    assert module._content_alignment(step) > 0.01
+    codes, neighbours = module.autoencoder.encode(step["images"]), [1, 0]  # of the half that is made again
+    own = module.autoencoder.decode(codes.select(neighbours), codes.style[neighbours], "none")  # noise's scale is zero
+    wanted = (own - step["images"][neighbours]).abs().mean()
+    torch.testing.assert_close(module._content_alignment(step), wanted, atol=1e-6, rtol=1e-4)
+
+
+def test_terms_have_the_weights_of_the_official_code_and_those_that_are_set(monkeypatch):
+    settings = {"lambda_reconstruction": 3.0, "lambda_gan": 5.0, "lambda_patch_gan": 7.0, "generator_swap_share": 0.5,
+                "code_consistency": True, "lambda_cc": 2.0, "cc_interval": 1, "content_alignment": True, "lambda_ca": 11.0}  # fmt: skip
+    batch = batch_of(4)
+
+    def weights(module, phase):
+        step = module.begin_step(batch)
+        return {name: loss.weight for name, loss in module.phases()[phase].losses(batch, step).items()}
+
+    official = weights(translator(), 0) | weights(translator(), -1)
+    assert official == {
+        "discriminator_real": 1.0,
+        "discriminator_reconstruction": 0.5,
+        "discriminator_swap": 0.5,
+        "patch_discriminator_real": 1.0,
+        "patch_discriminator_swap": 1.0,
+        "reconstruction": 1.0,
+        "adversarial_reconstruction": 0.5,
+        "adversarial_swap": 1.0,
+        "adversarial_patch": 1.0,
+    }
+    module = translator(alternate=False, **settings)
+    assert weights(module, -1) == {
+        "reconstruction": 3.0,
+        "adversarial_reconstruction": 2.5,
+        "adversarial_swap": 2.5,
+        "adversarial_patch": 7.0,
+        "code_consistency": 2.0,
+        "content_alignment": 11.0,
+    }
+    scaled = translator(alternate=False, **{**settings, "cc_interval": 4, "cc_scale_by_interval": True})
+    monkeypatch.setattr(scaled, "_is_last_of", lambda interval: True)
+    assert weights(scaled, -1)["code_consistency"] == 4 * 2.0
+
+
+def test_an_image_is_a_target_once_an_epoch_so_that_targets_are_trained_on():
+    batch = batch_of(2)
+    assert translator()._images(batch) is batch.target
+    assert translator(train_on="source")._images(batch) is batch.source
 
 
 def test_the_discriminators_optimiser_is_corrected_for_the_penalties():
@@ -193,7 +243,7 @@ def test_reconstruction_is_learnt():
     module = translator(alternate=False, lambda_gan=0.05, lambda_patch_gan=0.0, lambda_r1=0.0, lambda_patch_r1=0.0)
     batch = batch_of(4)
     smooth = torch.nn.functional.interpolate(torch.rand(4, 3, 2, 2), 16, mode="bilinear") * 2 - 1
-    object.__setattr__(batch, "source", smooth)
+    object.__setattr__(batch, "target", smooth)
     trainer = pl.Trainer(
         max_steps=60, logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, accelerator="cpu"
     )  # fmt: skip
