@@ -86,6 +86,8 @@ def _decoded(path: str, convert: Callable[[Image.Image], np.ndarray]) -> np.ndar
         raise Unreadable(path, "does not exist") from error
     except PermissionError as error:
         raise Unreadable(path, "may not be read: permission denied") from error
+    except IsADirectoryError as error:
+        raise Unreadable(path, "is a folder: name an image file in it") from error
     except Image.UnidentifiedImageError as error:
         raise Unreadable(path, "is not an image") from error
     except _Meaningless as error:

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from datamodules.bad_input import BadInput
+from lightning_modules.blocks.users_files import mask_of
 from lightning_modules.pidm.diffusion import Level
 from lightning_modules.pidm.samplers import SeededNoise
 
@@ -66,7 +65,7 @@ def mask_for(mask: str | Path | Tensor, height: int, width: int) -> Tensor:
     Raises:
         BadInput: it cannot be read, or inside of it there is nothing.
     """
-    given = _read_mask(mask) if isinstance(mask, str | Path) else mask
+    given = mask_of(mask) if isinstance(mask, str | Path) else mask
     where = f"mask {mask}" if isinstance(mask, str | Path) else "the mask"
     if not isinstance(given, Tensor) or given.ndim not in (2, 3, 4):
         raise BadInput(f"{where} must be an image file or a tensor (H, W) or (B, 1, H, W)")
@@ -88,35 +87,3 @@ def mask_for(mask: str | Path | Tensor, height: int, width: int) -> Tensor:
     if not bool(binary.any()):
         raise BadInput(f"{where} is black everywhere: paint what is to be made anew white")
     return binary
-
-
-def _read_mask(path: str | Path) -> Tensor:
-    with opened(path, "mask") as file:
-        return torch.from_numpy(np.asarray(file.convert("L"), dtype=np.float32)) / 255
-
-
-def read_picture(path: str | Path, height: int, width: int, what: str) -> Tensor:
-    """(1, 3, height, width) in [-1, 1] from an image file of any size, resized to that size.
-
-    Raises:
-        BadInput: it cannot be read.
-    """
-    with opened(path, what) as file:
-        pixels = np.asarray(file.convert("RGB").resize((width, height), Image.Resampling.BICUBIC), dtype=np.float32)
-    return torch.from_numpy(pixels).permute(2, 0, 1)[None] / 127.5 - 1
-
-
-def opened(path: str | Path, what: str) -> Image.Image:
-    """An image file, read whole.
-
-    Raises:
-        BadInput: it cannot be.
-    """
-    try:
-        with Image.open(path) as file:
-            file.load()
-            return file.copy()
-    except FileNotFoundError as error:
-        raise BadInput(f"{what} {path}: there is no such file") from error
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise BadInput(f"{what} {path} cannot be read as an image: {error}") from error

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from datamodules.bad_input import BadInput, nearest
 from datamodules.batch import Batch
-from lightning_modules.pidm.editing import Reference, mask_for, read_picture
+from lightning_modules.blocks.users_files import picture_of
+from lightning_modules.pidm.editing import Reference, mask_for
 from lightning_modules.pidm.guidance import Guidance
 from lightning_modules.pidm.samplers import Sampler, SeededNoise
 from lightning_modules.translator import key
@@ -145,7 +146,7 @@ def picture_for(given: Any, batch: Batch, what: str) -> Tensor:
     """
     height, width = batch.target_structure.shape[2:]
     if not isinstance(given, Tensor):
-        given = read_picture(given, height, width, what)
+        given = picture_of(given, height, width, what)
     shaped = given if given.ndim == 4 else given[None]
     if shaped.shape[1:] != (3, height, width) or len(shaped) not in (1, batch.size):
         raise BadInput(f"{what} of shape {list(given.shape)} does not fit {batch.size} images of {height}x{width}")

@@ -11,22 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 from datamodules.bad_input import BadInput, nearest
 from datamodules.batch import Batch
+from datamodules.reading import EXTENSIONS
 from lightning_modules.blocks.modulated_conv import RegionStyle, Style
+from lightning_modules.blocks.users_files import picture_of
 from lightning_modules.swapae.autoencoder import Autoencoder, Codes
 from lightning_modules.swapae.directions import Directions
 from lightning_modules.swapae.generator import Noise
 from lightning_modules.swapae.masks import placed_mask, user_mask
 from lightning_modules.translator import Place
 
-PICTURES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 Fusion = Literal["modulation", "features"]
 
 
@@ -140,7 +139,9 @@ class Edit:
                 "component and shift need directions=FILE, as python -m lightning_modules.swapae.directions writes it"
             )
         if self.directions is not None and not self.shift:
-            raise BadInput("directions=FILE changes nothing without shift=NUMBER: how many deviations to go, such as shift=2")
+            raise BadInput(
+                "directions=FILE changes nothing without shift=NUMBER: how many deviations to go, such as shift=2"
+            )
         if self.grid and self.styles is not None:
             raise BadInput("give either grid=true, for the styles of all sources, or styles=..., not both")
         if self.mask is not None and self.regions:
@@ -152,7 +153,9 @@ class Edit:
         whole = self.grid or self.styles is not None
         changed = self.mask is not None or self.regions or self.steps is not None or self.directions is not None
         if whole and (changed or self.amount != 1):
-            raise BadInput("grid=true and styles=... show whole swaps: leave out amount, mask, regions, steps and directions")
+            raise BadInput(
+                "grid=true and styles=... show whole swaps: leave out amount, mask, regions, steps and directions"
+            )
 
     def _styles_of_files(self, autoencoder: Autoencoder, contents: Codes) -> Codes:
         given = self.styles if isinstance(self.styles, Tensor) else _pictures_of(self.styles)
@@ -227,15 +230,15 @@ def _pictures_of(styles: Any) -> list[str]:
         raise BadInput(f"styles={styles!r} must be a folder of images, or a list of them")
     paths = [styles] if isinstance(styles, str) else [str(path) for path in styles]
     if len(paths) == 1 and Path(paths[0]).is_dir():
-        paths = sorted(str(path) for path in Path(paths[0]).iterdir() if path.suffix.lower() in PICTURES)
+        paths = sorted(str(path) for path in Path(paths[0]).iterdir() if path.suffix.lower() in EXTENSIONS)
     if not paths:
-        raise BadInput(f"styles={styles}: there are no pictures ({', '.join(PICTURES)})")
+        raise BadInput(f"styles={styles}: there are no pictures ({', '.join(sorted(EXTENSIONS))})")
     return paths
 
 
 def _picture(given: Any, contents: Codes) -> Tensor:
     """A style's picture (3, H, W): as it is, or read from its file and resized to the images."""
-    return given if isinstance(given, Tensor) else read_picture(given, contents.height, contents.width)
+    return given if isinstance(given, Tensor) else picture_of(given, contents.height, contents.width, "style")
 
 
 def _encoded(autoencoder: Autoencoder, batch: Batch) -> tuple[Codes, Codes]:
@@ -249,21 +252,3 @@ def _encoded(autoencoder: Autoencoder, batch: Batch) -> tuple[Codes, Codes]:
 def strip(images: Sequence[Tensor]) -> Tensor:
     """Batches (B, 3, H, W) side by side: (B, 3, H, n W)."""
     return torch.cat(list(images), dim=3)
-
-
-def read_picture(path: str | Path, height: int, width: int) -> Tensor:
-    """(3, height, width) in [-1, 1] from an image file.
-
-    Raises:
-        BadInput: it cannot be read.
-    """
-    try:
-        with Image.open(path) as file:
-            pixels = np.asarray(file.convert("RGB").resize((width, height), Image.Resampling.BICUBIC), dtype=np.float32)
-    except FileNotFoundError as error:
-        raise BadInput(f"style {path}: there is no such file") from error
-    except IsADirectoryError as error:
-        raise BadInput(f"style {path} is a folder: name an image file in it") from error
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise BadInput(f"style {path} cannot be read as an image: {error}") from error
-    return torch.from_numpy(pixels).permute(2, 0, 1) / 127.5 - 1

@@ -6,13 +6,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from datamodules.bad_input import BadInput
+from lightning_modules.blocks.users_files import mask_of
 from lightning_modules.translator import Place
 
 MOST_SHAPES = 4
@@ -92,7 +91,7 @@ def user_mask(mask: Mask, batch: int, height: int, width: int, names: Sequence[s
         return torch.cat([user_mask(_mask_of(Path(mask), name), 1, height, width) for name in names])
     if isinstance(mask, str | Path):
         given = F.interpolate(
-            read_mask(mask)[None, None], (height, width), mode="bilinear", antialias=True, align_corners=False
+            mask_of(mask)[None, None], (height, width), mode="bilinear", antialias=True, align_corners=False
         )
         return given.clamp(0, 1).expand(batch, -1, -1, -1)
     if not isinstance(mask, Tensor):
@@ -128,25 +127,3 @@ def _mask_of(folder: Path, name: str) -> Path:
     if not found:
         raise BadInput(f"mask {folder}: the folder has no mask for {name}, such as {name}.png")
     return found[0]
-
-
-def read_mask(path: str | Path) -> Tensor:
-    """(H, W) in [0, 1] from a grey image of 1, 8 or 16 bits; an alpha channel is ignored.
-
-    Raises:
-        BadInput: it cannot be read, or is a colour picture.
-    """
-    try:
-        with Image.open(path) as file:
-            if file.mode.startswith("I") or file.mode == "F":
-                values = np.asarray(file, dtype=np.float32)
-                return torch.from_numpy(values / 65535)
-            colours = np.asarray(file.convert("RGB"), dtype=np.float32)
-    except FileNotFoundError as error:
-        raise BadInput(f"mask {path}: there is no such file") from error
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise BadInput(f"mask {path} cannot be read as an image: {error}") from error
-    # JPEG makes grey pictures a little coloured.
-    if np.abs(colours - colours.mean(2, keepdims=True)).max() > 24:
-        raise BadInput(f"mask {path} is a colour picture: a mask is grey, white where the region is")
-    return torch.from_numpy(colours.mean(2) / 255)

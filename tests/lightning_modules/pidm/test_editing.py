@@ -11,7 +11,7 @@ from PIL import Image
 
 from datamodules.bad_input import BadInput
 from lightning_modules.pidm.diffusion import CLEAN, Diffusion
-from lightning_modules.pidm.editing import Reference, mask_for, pasted, read_picture, slerp
+from lightning_modules.pidm.editing import Reference, mask_for, pasted, slerp
 from lightning_modules.pidm.samplers import SeededNoise
 
 PROCESS = Diffusion()
@@ -79,8 +79,8 @@ def test_a_mask_of_another_size_is_resized_with_a_warning(tmp_path, caplog):
 def test_masks_that_cannot_be_are_refused(tmp_path):
     (tmp_path / "text.png").write_text("no image")
     for mask, sentence in [
-        (tmp_path / "none.png", "there is no such file"),
-        (tmp_path / "text.png", "cannot be read as an image"),
+        (tmp_path / "none.png", "mask .* does not exist"),
+        (tmp_path / "text.png", "mask .* is not an image"),
         (torch.full((6, 4), 3.0), r"outside of \[0, 1\]"),
         (torch.zeros(6, 4), "black everywhere"),
         (torch.ones(6), "must be an image file or a tensor"),
@@ -88,12 +88,3 @@ def test_masks_that_cannot_be_are_refused(tmp_path):
     ]:
         with pytest.raises(BadInput, match=sentence):
             mask_for(mask, 6, 4)
-
-
-def test_pictures_of_any_size_come_in_that_of_the_model(tmp_path):
-    Image.new("L", (40, 30), 255).save(tmp_path / "white.png")
-    picture = read_picture(tmp_path / "white.png", 8, 4, "towards")
-    assert picture.shape == (1, 3, 8, 4)
-    assert torch.equal(picture, torch.ones(1, 3, 8, 4))
-    with pytest.raises(BadInput, match=r"towards .*none\.png: there is no such file"):
-        read_picture(tmp_path / "none.png", 8, 4, "towards")

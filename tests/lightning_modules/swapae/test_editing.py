@@ -129,7 +129,7 @@ def test_a_grid_has_every_pair(made, picture):
         ({"steps": 1}, "at least 2"),
         ({"mask": torch.ones(16, 16), "regions": [{"mask": torch.ones(16, 16)}]}, "not both"),
         ({"regions": [{"style": "a.png"}]}, "a region is"),
-        ({"regions": [{"mask": torch.ones(16, 16), "style": "none.png"}]}, "no such file"),
+        ({"regions": [{"mask": torch.ones(16, 16), "style": "none.png"}]}, "style none.png does not exist"),
         ({"mask": torch.ones(8, 8)}, "does not fit"),
         ({"grid": True, "steps": 3}, "leave out"),
         ({"fusion": "images"}, "should be 'modulation' or 'features'"),
@@ -219,7 +219,10 @@ def test_directions_of_a_model_shift_its_images(made, tmp_path):
 
 def test_the_command_says_what_it_was_not_given():
     assert settings_of(["ckpt=a.ckpt", "images=30"])[0]["images"] == 30
-    assert settings_of(["ckpt=a.ckpt", "data.root=pictures", "data.batch_size=4"])[1] == {"root": "pictures", "batch_size": 4}
+    assert settings_of(["ckpt=a.ckpt", "data.root=pictures", "data.batch_size=4"])[1] == {
+        "root": "pictures",
+        "batch_size": 4,
+    }
     for words, reason in ((["ckp=a"], "Did you mean 'ckpt'"), (["ckpt=a", "images=x"], "a number"), ([], "is needed")):
         with pytest.raises(BadInput, match=reason):
             settings_of(words)

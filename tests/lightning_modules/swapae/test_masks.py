@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from datamodules.bad_input import BadInput
-from lightning_modules.swapae.masks import placed_mask, random_masks, read_mask, user_mask
+from lightning_modules.swapae.masks import placed_mask, random_masks, user_mask
 
 
 def test_random_masks_are_binary_differ_and_cover_a_tenth_to_nine_tenths():
@@ -24,15 +24,6 @@ def test_random_masks_are_binary_differ_and_cover_a_tenth_to_nine_tenths():
     assert len({m.numpy().tobytes() for m in masks}) > 190
     corners = masks[:, 0, 0, 0].mean()
     assert 0.3 < corners < 0.7, "half of them are complemented"
-
-
-@pytest.mark.parametrize("mode", ["1", "L", "RGB", "I;16"])
-def test_grey_pictures_of_any_depth_are_masks(mode, tmp_path):
-    values = np.zeros((8, 6), dtype=np.uint16 if mode == "I;16" else np.uint8)
-    values[:, :3] = 65535 if mode == "I;16" else 255
-    picture = Image.fromarray(values)
-    (picture if mode == "I;16" else picture.convert(mode)).save(tmp_path / "mask.png")
-    torch.testing.assert_close(read_mask(tmp_path / "mask.png"), torch.tensor([1.0, 1, 1, 0, 0, 0]).expand(8, 6))
 
 
 def test_a_file_is_resized_to_the_images_and_may_be_soft(tmp_path):
@@ -80,14 +71,3 @@ def test_masks_of_the_users_pictures_are_placed_like_them(tmp_path):
     assert of_folder.mean((1, 2, 3)).tolist() == [1, 0]
     with pytest.raises(BadInput, match="no mask for of_c"):
         user_mask(placed_mask(str(tmp_path), place), 1, 4, 2, ["of_c"])
-
-
-def test_files_that_are_no_masks_are_refused(tmp_path):
-    with pytest.raises(BadInput, match="no such file"):
-        read_mask(tmp_path / "none.png")
-    (tmp_path / "text.png").write_text("no picture")
-    with pytest.raises(BadInput, match="cannot be read"):
-        read_mask(tmp_path / "text.png")
-    Image.new("RGB", (4, 4), (255, 0, 0)).save(tmp_path / "red.png")
-    with pytest.raises(BadInput, match="colour picture"):
-        read_mask(tmp_path / "red.png")
