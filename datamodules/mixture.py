@@ -114,6 +114,11 @@ class Mixture(TranslationDataModule):
         """See the base: files are read as the first part reads them."""
         return self._first.batch_from_files(sources, structures)
 
+    def show_layouts_by_pictures(self) -> None:
+        """See the base."""
+        super().show_layouts_by_pictures()
+        self._first.show_layouts_by_pictures()
+
     def as_given(self, image: Tensor, path: Path) -> Tensor:
         """See the base: the padding that the first part added is cut off."""
         return self._first.as_given(image, path)

@@ -317,6 +317,12 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
         )
         return self._finished_files(raw)
 
+    def show_layouts_by_pictures(self) -> None:
+        """From now on the files that `batch_from_files` follows are pictures, whatever structure the data has in training: for
+        methods that take the layout from the picture itself."""
+        self.structure = structures.build("image")
+        self.structure_name, self.structure_channels = "image", structures.channels("image", 0)
+
     def exemplars_of(
         self,
         split: Split,

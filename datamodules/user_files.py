@@ -168,6 +168,8 @@ class _Reader:
         if path.suffix.lower() in EXTENSIONS:
             labels = self._label_map(path)
             pixels = read_picture(str(path)) if labels is None else palette(self.classes)[labels]
+        elif self.kind == "picture" and needed:
+            raise BadInput(f"{path} is no picture: give an image file ({', '.join(sorted(EXTENSIONS))})")
         if self.kind in POSES:
             pose = self._pose(path, needed)
         elif self.kind == "labels" and labels is None and needed:

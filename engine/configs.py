@@ -24,6 +24,8 @@ class TrainConfig:
     logger: dict[str, Section | None]
     seed: int
     resume: str | None = None
+    init: str | None = None
+    """A checkpoint whose networks a new run starts from."""
     test: bool = True
     objective: str | None = None
     name: str | None = None

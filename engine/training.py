@@ -37,6 +37,11 @@ def main(config: dict[str, Any], output: pathlib.Path, overrides: Sequence[str])
         folder, config = _resumed(resume, overrides)
     else:
         folder = RunFolder(output)
+        if config["init"]:
+            weights = pathlib.Path(config["init"]).expanduser().absolute()
+            if not weights.is_file():
+                raise BadInput(f"init={config['init']}: there is no such checkpoint")
+            config["init"] = str(weights)
     folder.write_config(config)
     launch(config, folder, resume=bool(resume))
     objective = config["objective"]
@@ -56,6 +61,10 @@ def _resumed(resume: str, overrides: Sequence[str]) -> tuple[RunFolder, dict[str
     from engine.check import check
 
     folder = RunFolder(folder_of(resume))
+    if resume.endswith(".ckpt") and pathlib.Path(resume).name != folder.last.name:
+        raise BadInput(
+            f"resume={resume}: a run goes on from its {folder.last.name} alone; to start a new run from other weights, say init={resume}"
+        )
     config = OmegaConf.create(folder.read_config())
     if not folder.last.is_file():
         raise BadInput(
@@ -64,6 +73,8 @@ def _resumed(resume: str, overrides: Sequence[str]) -> tuple[RunFolder, dict[str
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         if override.key_or_group == "resume":
             continue
+        if override.key_or_group == "init":
+            raise BadInput(f"{override.input_line}: a resumed run has networks already; leave out resume or init")
         if "." not in override.key_or_group and override.key_or_group not in ("test", "objective", "name"):
             raise BadInput(
                 f"{override.input_line}: a resumed run keeps its own config; single values such as trainer.max_steps=1000 can be changed"
@@ -82,12 +93,15 @@ def run(folder: RunFolder, resume: bool) -> None:
 
     from engine import report
     from engine.build import build_data, build_trainer, build_translator
+    from engine.checkpoint import load_weights, read
 
     config = folder.read_config()
     quieten()
     pl.seed_everything(config["seed"], verbose=False)
     data = build_data(config)
     translator = build_translator(config)
+    if config.get("init") and not resume:
+        load_weights(translator, read(config["init"]), source=f"init={config['init']}")
     trainer = build_trainer(config, folder)
     for logger in trainer.loggers:
         logger.log_hyperparams(config)

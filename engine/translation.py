@@ -36,6 +36,8 @@ def main(config: dict[str, Any], output: pathlib.Path) -> float | None:
     translator, data, _ = rebuild(
         config["ckpt"], config.get("model"), config.get("data"), config["seed"], config["averaged"]
     )
+    if translator.layout_from == "picture":
+        data.show_layouts_by_pictures()
     sources, structures = (_files(side, config[side]) for side in ("source", "structure"))
     for side, files in (("source", sources), ("structure", structures)):
         if side in translator.reads and not files:

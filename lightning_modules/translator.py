@@ -94,6 +94,8 @@ class Translator(pl.LightningModule):
         self.automatic_optimization = False
         self.reads: tuple[str, ...] = ("source", "structure")
         """Which sides of a batch `translate` looks at."""
+        self.layout_from: Literal["structure", "picture"] = "structure"
+        """What it takes the layout from: the structure's maps, or the target picture itself."""
         self.optimizer = optimizer
         self.scheduler = scheduler
         self.scheduler_interval = scheduler_interval

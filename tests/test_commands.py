@@ -18,6 +18,7 @@ SAYS = {
     "an unknown group": (["modle=pix2pix"], "modle", "Did you mean 'model'?"),
     "an unknown experiment": (["experiment=quick"], "there is no such experiment", "Did you mean 'quickstart'?"),
     "no run to go on with": (["resume=nowhere"], "nowhere is not the folder of a run", ""),
+    "no weights to start from": (["init=nowhere.ckpt"], "init=nowhere.ckpt: there is no such checkpoint", ""),
     "a sweep of which one value is wrong": (["-m", "trainer.max_steps=many,more"], "should be a valid integer", ""),
 }
 

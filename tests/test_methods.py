@@ -13,6 +13,7 @@ from PIL import Image
 
 from datamodules.bad_input import BadInput
 from engine import evaluation, translation
+from engine.applying import rebuild
 from engine.build import build_translator
 from engine.run_folder import RunFolder
 from tests.commanding import DATASETS, METHODS, QUICK, QUIET, composed, fast_for, finished, train
@@ -95,7 +96,7 @@ def test_a_checkpoint_alone_evaluates_and_translates(method, tmp_path):
     assert rows[0]["source_key"].endswith(".jpg")
 
     root = pathlib.Path(run.read_config()["data"]["root"])
-    photo = sorted((root / "bounding_box_test").glob("[0-9]*.jpg"))[-1]
+    *_, other, photo = sorted((root / "bounding_box_test").glob("[0-9]*.jpg"))
     pose = tmp_path / "pose.json"
     joints = [
         [32 + dx, 20 + 5 * i, 1]
@@ -103,21 +104,21 @@ def test_a_checkpoint_alone_evaluates_and_translates(method, tmp_path):
     ]
     pose.write_text(json.dumps({"people": [{"pose_keypoints_2d": [value for joint in joints for value in joint]}]}))
     out = tmp_path / "translated"
-    translation.main(
-        composed(
-            f"ckpt={moved}", f"source={photo}", f"structure={pose}", f"out={out}", "device=cpu", command="translate"
-        ),
-        tmp_path,
-    )
+
+    def translated(layout):
+        words = [f"ckpt={moved}", f"source={photo}", f"structure={layout}", f"out={out}", "device=cpu"]
+        translation.main(composed(*words, command="translate"), tmp_path)
+
+    layout: pathlib.Path = pose
+    if rebuild(str(moved), None, None, seed=0, averaged=True)[0].layout_from == "picture":
+        with pytest.raises(BadInput, match=r"pose\.json is no picture"):
+            translated(pose)
+        layout = other
+    translated(layout)
     (image,) = out.glob("*.png")
     assert Image.open(image).size == (64, 128)
     with pytest.raises(BadInput, match="exists already"):
-        translation.main(
-            composed(
-                f"ckpt={moved}", f"source={photo}", f"structure={pose}", f"out={out}", "device=cpu", command="translate"
-            ),
-            tmp_path,
-        )
+        translated(layout)
 
 
 @pytest.mark.parametrize("method", fast_for(*QUICK))

@@ -77,3 +77,30 @@ def test_a_resumed_run_keeps_its_config_but_for_the_values_that_are_changed(tmp_
     assert first.read_config()["trainer"]["max_steps"] == 6
     with pytest.raises(BadInput, match="keeps its own config"):
         train(first.path, f"resume={first.path}", "model=cyclegan")
+    with pytest.raises(BadInput, match=r"goes on from its last.ckpt alone; .* init="):
+        train(first.path, f"resume={first.checkpoints / 'best.ckpt'}")
+    with pytest.raises(BadInput, match="leave out resume or init"):
+        train(first.path, f"resume={first.last}", f"init={first.last}")
+
+
+def test_a_new_run_may_start_from_the_averaged_networks_of_another(tmp_path):
+    first = train(tmp_path / "first", "model=pix2pix", *LIMITS, "trainer.max_steps=4")
+    second = train(tmp_path / "second", "model=pix2pix", *LIMITS, "trainer.max_steps=1", f"init={first.last}",
+                   "model.optimizer.lr=0")  # fmt: skip
+    held, started = (torch.load(run.last, weights_only=True) for run in (first, second))
+    assert started["global_step"] == 1
+    averaged = held["ema"]["generator"]
+    name = next(name for name, value in averaged.items() if value.ndim == 4)
+    assert torch.equal(started["state_dict"][f"generator.{name}"], averaged[name])
+    assert not torch.equal(averaged[name], held["state_dict"][f"generator.{name}"])
+    judge = next(name for name, value in held["state_dict"].items() if name.startswith("disc") and value.ndim == 4)
+    assert torch.equal(started["state_dict"][judge], held["state_dict"][judge])
+    with pytest.raises(BadInput, match=r"init=.* is not of this model"):
+        train(
+            tmp_path / "third",
+            "model=pix2pix",
+            *LIMITS,
+            "trainer.max_steps=1",
+            f"init={first.last}",
+            "model.ngf=12",
+        )

@@ -1,4 +1,7 @@
-"""How much a batch varies, told to a discriminator (Progressive GAN, arXiv 1710.10196, section 3)."""
+"""How much a batch varies, told to a discriminator (Progressive GAN, arXiv 1710.10196, section 3).
+
+StyleGAN2's discriminator has it; that of the swapping autoencoder leaves it out, so that no method here uses it yet.
+"""
 
 from __future__ import annotations
 

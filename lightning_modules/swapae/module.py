@@ -111,6 +111,7 @@ class SwapAE(Translator):
                 are corrected for the updates by penalties, c = r1_interval / (r1_interval + 1): c lr, β^c.
         """
         super().__init__(optimizer, scheduler, scheduler_interval)
+        self.layout_from = "picture"
         Autoencoder(encoder, generator)  # says if they do not fit
         for name, value in (("r1_interval", r1_interval), ("cc_interval", cc_interval), ("ca_interval", ca_interval)):
             if value < 1:
@@ -156,6 +157,13 @@ class SwapAE(Translator):
 
     def placed_options(self, options: dict[str, Any], place: Place) -> dict[str, Any]:
         return editing.placed_options(options, place)
+
+    def caveats(self) -> list[str]:
+        """What measures of pairs say of a method that is given the target."""
+        return [
+            "The swapping autoencoder takes the layout from the target itself: psnr, ssim, l1 and lpips of pairs compare its "
+            "result with what it was given, not with something that it had to find."
+        ]
 
     def image_networks(self) -> dict[str, nn.Module]:
         return {"encoder": self.encoder, "generator": self.generator}

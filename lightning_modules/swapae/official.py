@@ -434,7 +434,7 @@ def arguments_told_by(networks: Networks) -> dict[str, Any]:
 
 
 def load_into(module: nn.Module, networks: Networks) -> list[Report]:
-    """Take over a published checkpoint into a `SwappingAutoencoder`.
+    """Take over a published checkpoint into a `SwapAE`.
 
     Raises:
         BadInput: it does not fit to the last entry.
