@@ -6,6 +6,7 @@ import copy
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
@@ -49,8 +50,19 @@ def build_translator(config: dict[str, Any]) -> Translator:
 
 
 def build_trainer(config: dict[str, Any], folder: RunFolder, with_loggers: bool = True) -> pl.Trainer:
-    """The trainer of a config, writing into a run's folder."""
+    """The trainer of a config, writing into a run's folder.
+
+    Raises:
+        BadInput: it asks for a GPU, and there is none.
+    """
     settings = copy.deepcopy(config["trainer"])
+    if settings["accelerator"] in ("gpu", "cuda") and not (
+        torch.cuda.is_available() or torch.backends.mps.is_available()
+    ):
+        raise BadInput(
+            f"trainer.accelerator={settings['accelerator']}: torch sees no GPU on this machine; trainer=cpu runs on its "
+            "processor, trainer=ddp_cpu trainer.devices=2 in two processes there"
+        )
     settings.pop("gradient_clip_val", None)
     settings.pop("accumulate_grad_batches", None)
     several = settings["devices"] != 1 or settings.get("num_nodes", 1) > 1
