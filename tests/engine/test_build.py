@@ -30,5 +30,5 @@ def test_a_constructors_own_sentence_comes_through_hydra():
 @pytest.mark.skipif(torch.cuda.is_available() or torch.backends.mps.is_available(), reason="there is a GPU")
 @pytest.mark.parametrize("group", ["gpu", "ddp"])
 def test_a_gpu_where_there_is_none_is_one_sentence(group, tmp_path):
-    with pytest.raises(BadInput, match="sees no GPU .* trainer=cpu"):
+    with pytest.raises(BadInput, match=r"sees no GPU .* trainer=cpu"):
         build_trainer(composed(*TINY, f"trainer={group}"), RunFolder(tmp_path))
