@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import logging
 import pathlib
 from collections import defaultdict
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pytorch_lightning as pl
 import torch
@@ -13,13 +14,17 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
-from datamodules.bad_input import BadInput
+from datamodules.bad_input import BadInput, nearest
 from datamodules.batch import Batch
 from metrics.frechet import FeatureStatistics, frechet_distance
 from metrics.glossary import COPY_SOURCE, PER_IMAGE
 from metrics.image_quality import quantise
 from metrics.suite import Suite
 from metrics.swd import sliced_wasserstein
+
+log = logging.getLogger(__name__)
+
+Reference = Literal["targets", "train"]
 
 Row = dict[str, Any]
 """One image: `source_key`, `target_key`, and a value for each of its measures."""
@@ -28,13 +33,19 @@ Row = dict[str, Any]
 class _Set:
     """Images of one kind (translations, targets, copies of the source), as measures of sets need them."""
 
-    def __init__(self, suite: Suite, device: torch.device, most: int) -> None:
+    def __init__(self, suite: Suite, device: torch.device, most: int, fid: bool = True) -> None:
+        """
+        Args:
+            device: where features are made.
+            most: how many images are kept for SWD.
+            fid: whether FID asks for these images; where it cannot be measured, it never does.
+        """
         self.suite = suite
         self.most = most
         self.pictures: list[Tensor] = []
         self.kept = 0
         self.statistics: FeatureStatistics | None = None
-        if suite.inception is not None and "fid" in suite.names:
+        if fid and suite.inception is not None and "fid" in suite.names:
             # Apple's devices have no float64, in which the statistics are kept.
             exact = torch.device("cpu") if device.type == "mps" else device
             self.statistics = FeatureStatistics(suite.inception.dimensions).to(exact)
@@ -52,7 +63,8 @@ class Measures(pl.Callback):
     returns the source image as it is: a method that is not better has learnt nothing.
 
     A value is the mean over all images of the split that have it, whatever the number of processes; `fid` and `swd` compare
-    the set of translations with the set of their targets, an item's repeats included. Images are measured as they would be saved, in 8 bits. Which
+    the set of translations with the set of their targets, an item's repeats included. With `fid_reference: train`, `fid`
+    compares it with all images of the training split instead. Images are measured as they would be saved, in 8 bits. Which
     measures there are depends on the data (pairs, a replica's truth) and on the weights on this machine; nothing is ever
     downloaded, and no measure uses random weights. The networks of measures live here, outside the method: they enter no
     checkpoint.
@@ -66,6 +78,7 @@ class Measures(pl.Callback):
         lpips_weights: str | None = None,
         fid_weights: str | None = None,
         fid_convention: Literal["pytorch_fid", "torch_fidelity", "clean", "pose"] = "pytorch_fid",
+        fid_reference: Reference = "targets",
         swd_images: int = 256,
         silhouette_threshold: float = 0.1,
         baseline: bool = True,
@@ -77,11 +90,23 @@ class Measures(pl.Callback):
             lpips_weights: a file of torchvision's AlexNet; null looks into torch's folder.
             fid_weights: a file of Inception's weights; null looks into torch's folder.
             fid_convention: which weights and resize (metrics/inception.py); never compare values of two conventions.
+            fid_reference: what `fid` compares with, in the translations and in the baseline, in validation and in test.
+                targets: those of the split. train: every image of the training split, each once, whole and unmirrored, at
+                the batch's size (`TranslationDataModule.pictures`), read once per run; the protocol of the pose-transfer
+                tables together with `fid_convention: pose`. Never compare values of the two.
             swd_images: SWD compares the first so many images of the split (its time grows with them).
             silhouette_threshold: how far, in RGB of [0, 1], a colour must be from the background to be the person.
             baseline: also measure copies of the source, once per run.
             write_rows: write the csv of single images.
+
+        Raises:
+            BadInput: there is no such `fid_reference`.
         """
+        if fid_reference not in get_args(Reference):
+            raise BadInput(
+                f"callbacks.measures.fid_reference={fid_reference!r} is not one of {', '.join(get_args(Reference))}."
+                f"{nearest(fid_reference, get_args(Reference))}"
+            )
         self.measures = measures
         self.settings: dict[str, Any] = {
             "lpips_weights": lpips_weights,
@@ -89,6 +114,7 @@ class Measures(pl.Callback):
             "fid_convention": fid_convention,
             "silhouette_threshold": silhouette_threshold,
         }
+        self.fid_reference = fid_reference
         self.swd_images = swd_images
         self.baseline = baseline
         self.write_rows = write_rows
@@ -99,6 +125,8 @@ class Measures(pl.Callback):
         self._sets: dict[str, _Set] = {}
         self._measured: dict[str, list[Row]] = {}
         self._constant: dict[str, tuple[_Set, dict[str, float]]] = {}
+        self._training: tuple[Any, _Set] | None = None
+        """The data and its training images, once FID has asked for them: kept for the whole run."""
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Find weights and load them, so that what is wrong with them shows before training."""
@@ -112,14 +140,27 @@ class Measures(pl.Callback):
         assert self._suite is not None
         suite, device = self._suite.to(pl_module.device), pl_module.device
         most = -(-self.swd_images // trainer.world_size)
+        if self.fid_reference == "train" and suite.inception is not None:
+            self._see_training_images(trainer, suite, device)
         self._sets = {"translation": _Set(suite, device, most)}
         self._measured = {"translation": []}
         if split not in self._constant:
             # Targets and copies of sources are the same at every validation: seen once.
-            self._sets["target"] = _Set(suite, device, most)
+            self._sets["target"] = _Set(suite, device, most, fid=self.fid_reference == "targets")
             if self.baseline:
                 self._sets[COPY_SOURCE] = _Set(suite, device, most)
                 self._measured[COPY_SOURCE] = []
+
+    def _see_training_images(self, trainer: pl.Trainer, suite: Suite, device: torch.device) -> None:
+        """Make the statistics of all training images, where this was not done for these data; each process takes its share."""
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        if self._training is not None and self._training[0] is data:
+            return
+        log.info("fid compares with all images of the training split: they are read now, once")
+        seen = _Set(suite, device, most=0)
+        for images in data.pictures("train", trainer.global_rank, trainer.world_size):
+            seen.add(images.to(device))
+        self._training = data, seen
 
     def _collect(self, outputs: Any, pl_module: Any, batch: Batch) -> None:
         assert self._suite is not None
@@ -163,15 +204,16 @@ class Measures(pl.Callback):
         if self.write_rows and trainer.is_global_zero and rows:
             write(rows, pathlib.Path(trainer.default_root_dir) / f"{split}_images.csv")
 
-    def _of_sets(self, trainer: pl.Trainer, generated: _Set, real: _Set) -> dict[str, float]:
-        """FID and SWD of two sets over all processes, computed by one of them."""
+    def _of_sets(self, trainer: pl.Trainer, generated: _Set, target: _Set) -> dict[str, float]:
+        """FID and SWD of a set over all processes, computed by one of them."""
         values: dict[str, float] = {}
+        real = target if self._training is None else self._training[1]
         if generated.statistics is not None and real.statistics is not None:
             ours, theirs = generated.statistics.compute(), real.statistics.compute()
             if ours is not None and theirs is not None and trainer.is_global_zero:
                 values["fid"] = frechet_distance(*theirs, *ours).item()
         if "swd" in generated.suite.names:
-            pictures = [_concatenated(images.pictures) for images in (generated, real)]
+            pictures = [_concatenated(images.pictures) for images in (generated, target)]
             if trainer.is_global_zero and all(len(images) for images in pictures):
                 device = trainer.strategy.root_device
                 levels = sliced_wasserstein(pictures[0].to(device), pictures[1].to(device))

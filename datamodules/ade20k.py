@@ -62,8 +62,6 @@ def renumbered(numbering: Numbering) -> np.ndarray:
 class SceneTable(Table):
     """Photographs of scenes and their label maps."""
 
-    own: np.ndarray | None = None
-    """(N,) bool: whether the image belongs to the split; the others are there as exemplars."""
     numbering: Numbering = "cocosnet"
 
     def settings(self, rows: np.ndarray) -> dict[str, Any]:

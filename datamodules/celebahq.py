@@ -64,8 +64,6 @@ class FaceTable(Table):
 
     images: np.ndarray | None = None
     """(N,) int: the number that the image's file is named after."""
-    own: np.ndarray | None = None
-    """(N,) bool: whether the image belongs to the split; the others are there as exemplars."""
     masks: FaceMasks | None = None
     numbering: Numbering = "official"
     exchanges: bool = True

@@ -70,8 +70,6 @@ USUAL_DOMAINS: dict[str, tuple[list[str], list[str]]] = {
 class FashionTable(Table):
     """Photographs, whose poses refer to a frame of their own whatever size is stored."""
 
-    own: np.ndarray | None = None
-    """(N,) bool: whether the image belongs to the split; the others are there as exemplars."""
     frame: tuple[int, int] = (HEIGHT, WIDTH)
     """Height and width of the frame that `keypoints` refer to."""
     cut: bool = False

@@ -128,6 +128,12 @@ class Folders(TranslationDataModule):
             return super().usable_rows(table)
         return table.domain == self.target_domain
 
+    def real_rows(self, split: Split, table: Table) -> np.ndarray:
+        """The images of the domain that is translated to, in any mode; all where there is one kind alone."""
+        if self.folder_y is None and self.layout == "two_folders":
+            return super().real_rows(split, table)
+        return table.domain == self.target_domain
+
     def listed_pairs(self, split: Split, table: Table) -> Pairs | None:
         """Aligned pictures, framed alike."""
         if self.layout == "two_folders" or self.pairing not in ("domains", "same_identity"):

@@ -30,6 +30,7 @@ from datamodules.bad_input import BadInput, nearest
 from datamodules.batch import Batch, joined
 from datamodules.keyed_loader import Key
 from datamodules.pair_dataset import PairDataset, Side
+from datamodules.pictures import Pictures
 from datamodules.table import Table
 from datamodules.translation import Split, TranslationDataModule
 
@@ -109,6 +110,13 @@ class Mixture(TranslationDataModule):
                 sides = [self._named(name, self.parts[name].examples(split, wanted)) for name in (source, target)]
                 crossed.append(_crossed_batch(*sides))
         return joined(crossed)
+
+    def picture_sets(self, split: Split) -> list[Pictures]:
+        """See the base: the images of every part; with `domains` those of the second, domain Y."""
+        parts = list(self.parts.values())
+        if self.meeting == "domains":
+            parts = parts[1:]
+        return [found for part in parts for found in part.picture_sets(split)]
 
     def batch_from_files(self, sources: Sequence[Path | None], structures: Sequence[Path | None]) -> Batch:
         """See the base: files are read as the first part reads them."""

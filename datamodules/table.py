@@ -48,6 +48,8 @@ class Table:
     """(N, K, 3) float32: x, y in pixels of the stored image, and whether the joint is visible."""
     structures: np.ndarray | None = None
     """(N,) bytes: the file that shows the image's structure (a label map, a picture)."""
+    own: np.ndarray | None = None
+    """(N,) bool: whether the image belongs to the split; the others are there as exemplars. None: all belong to it."""
 
     def __len__(self) -> int:
         return len(self.keys)

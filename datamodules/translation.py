@@ -6,7 +6,7 @@ import logging
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -24,6 +24,7 @@ from datamodules.official_framing import OfficialFraming
 from datamodules.packed import PackedStore, Packing, packed
 from datamodules.pair_dataset import PairDataset
 from datamodules.pairing import Pairs, same_identity
+from datamodules.pictures import Pictures, batches
 from datamodules.preprocess import CROPS
 from datamodules.raw_batch import RawBatch
 from datamodules.readability import readable_rows
@@ -185,6 +186,15 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
         """(N,) bool: which rows may be in a pair. All, unless a dataset says otherwise."""
         return np.ones(len(table), bool)
 
+    def real_rows(self, split: Split, table: Table) -> np.ndarray:
+        """(N,) bool: the images that translations are to look like, whether they are in a pair or not. All of the split, no
+        exemplars from elsewhere; with `pairing=domains` those of domain Y."""
+        own = np.ones(len(table), bool) if table.own is None else table.own
+        if self.pairing != "domains" or self.structure_to_photo:
+            return own
+        _, y = self.domain_rows(split, table)
+        return own & np.isin(np.arange(len(table)), y)
+
     def domain_rows(self, split: Split, table: Table) -> tuple[np.ndarray, np.ndarray]:
         """The rows of domain X and of domain Y for `pairing=domains`."""
         raise BadInput(f"{type(self).__name__} has no domains: set data.pairing to another mode")
@@ -293,6 +303,38 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
             raise raw
         return self.finished(raw)
 
+    def pictures(self, split: Split, rank: int = 0, world_size: int = 1) -> Iterator[Tensor]:
+        """The images of a split themselves, without pairs or structures: each once, whole and unmirrored.
+
+        The split need not be set up. Its images are those of `real_rows` that can be read; the limits of `limit_pairs` do
+        not concern them. One that turns out to be damaged when it is decoded is logged and passed over.
+
+        Args:
+            rank, world_size: of a process that takes its share of the images.
+
+        Yields:
+            (B, 3, height, width) in [-1, 1] on the CPU, as batches have them; at most `eval_batch_size` at a time.
+
+        Raises:
+            BadInput: the split has no images, or more unreadable ones than `max_bad_fraction`.
+        """
+        parts = self.picture_sets(split)
+        if not any(len(part) for part in parts):
+            raise BadInput(f"the {split} split has no images")
+        for part in parts:
+            for pixels in batches(part.share(rank, world_size), self.eval_batch_size, self._workers()):
+                yield _signed(pixels)
+
+    def picture_sets(self, split: Split) -> list[Pictures]:
+        """What `pictures` reads: one set, or one for each dataset of several."""
+        dataset = self.datasets.get(split)
+        table = self._readable(split) if dataset is None else dataset.table
+        whole, store = self._whole(), None if dataset is None else dataset.store
+        if dataset is not None and dataset.framing.loading != whole.loading:
+            store = None  # of another size
+        rows = np.flatnonzero(self.real_rows(split, table)) if len(table) else np.zeros(0, np.int64)
+        return [Pictures(table, rows, self.structure.annotation, whole, self.decode, store)]
+
     def batch_from_files(self, sources: Sequence[Path | None], structures: Sequence[Path | None]) -> Batch:
         """A batch of a user's own files, nothing of the dataset is needed. On the CPU.
 
@@ -394,13 +436,9 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
 
     def set_up_split(self, split: Split) -> PairDataset | None:
         """Index, check and pair one split; None for a validation split without images."""
-        table = self.index(split)
-        found = len(table)
-        table = readable_rows(table, split, self.structure.annotation, self._least_size(), self.max_bad_fraction)
+        table = self._readable(split)
         if len(table) == 0:
-            if split == "val":
-                return None
-            raise BadInput(f"{self.root} has no images for the {split} split" + (" that can be read" if found else ""))
+            return None
         pairs = self._paired(split, table).limited(self.limit_pairs[split])
         if len(pairs) == 0:
             raise BadInput(
@@ -423,6 +461,15 @@ class TranslationDataModule(pl.LightningDataModule, ABC):
             decode=self.decode,
             store=self._store(split, table, pairs, framing),
         )
+
+    def _readable(self, split: Split) -> Table:
+        """The images of a split whose files can be read; none only for a validation split."""
+        table = self.index(split)
+        found = len(table)
+        table = readable_rows(table, split, self.structure.annotation, self._least_size(), self.max_bad_fraction)
+        if len(table) == 0 and split != "val":
+            raise BadInput(f"{self.root} has no images for the {split} split" + (" that can be read" if found else ""))
+        return table
 
     def _least_size(self) -> tuple[int, int] | None:
         """Height and width below which pictures are enlarged; None: none are."""

@@ -31,7 +31,10 @@ MEANING: dict[str, tuple[str, Better]] = {
     ),
     "l1": ("mean absolute difference to the target, on pixel values in [0, 1]", "lower"),
     "lpips": ("perceptual distance to the target (LPIPS v0.1, AlexNet)", "lower"),
-    "fid": ("Frechet distance of Inception features to the targets; biased upwards by few images", "lower"),
+    "fid": (
+        "Frechet distance of Inception features to the targets, or to all training images (fid_reference); biased upwards by few images",
+        "lower",
+    ),
     "swd": (
         "sliced Wasserstein distance of Laplacian-pyramid patches to the targets, x 1000; needs no weights",
         "lower",

@@ -10,8 +10,11 @@ code that made it; never compare values of two conventions.
 | clean          | the same                       | bicubic, antialiased         | (x - 128) / 128              |
 | pose           | torchvision's of ImageNet      | bilinear, not antialiased    | x (sigma / .5) + (mu - .5) / .5 |
 
-`pose` is what GFLA, DPTN, PIDM, PCDMs and CFLD print. Its affine map is meant for inputs that were normalised before, and
-is applied to [0, 1] images: wrong, and the published convention.
+`pose` is the weights and the resize of GFLA, DPTN, PIDM, PCDMs and CFLD. Its affine map is meant for inputs that were
+normalised before, and is applied to [0, 1] images: wrong, and the published convention. What these papers print also
+depends on the sets: they compare with all training images (`fid_reference: train` of callbacks/measures.py) and not with
+the targets, and all but CFLD drop the last incomplete batch of both sides (of 64 images, PCDMs of 128), which is not done
+here.
 """
 
 from __future__ import annotations

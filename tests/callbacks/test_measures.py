@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -170,6 +170,83 @@ def test_fid_of_sets(copier: Any, people: Make, trainer: Make) -> None:
     expected = expected - 2 * torch.linalg.svdvals(x @ y.T).sum() / 5
     assert found["val/fid"] == pytest.approx(expected.item(), rel=1e-5)
     assert found["val/copy_source/fid"] > 0
+
+
+def distance(generated: torch.Tensor, real: torch.Tensor) -> float:
+    """The Frechet distance of two sets of images in [-1, 1], by another way than the measures' own."""
+    a, b = (Mean()(quantise(images)).double() for images in (generated, real))
+    x, y = ((f - f.mean(dim=0)) / (len(f) - 1) ** 0.5 for f in (a, b))
+    overlap = torch.linalg.svdvals(x @ y.T).sum()
+    return ((a.mean(dim=0) - b.mean(dim=0)).square().sum() + x.square().sum() + y.square().sum() - 2 * overlap).item()
+
+
+def training_people(people: Make) -> Any:
+    """The class of people whose training split has seven images; it counts how often each is asked for."""
+
+    class WithPictures(people):  # type: ignore[misc,valid-type]
+        asked = 0
+
+        def all_pictures(self) -> torch.Tensor:
+            return self._batch(0, 7).source
+
+        def pictures(self, split: str, rank: int, world_size: int) -> Iterator[torch.Tensor]:
+            assert split == "train"
+            self.asked += 1
+            yield from self.all_pictures()[rank::world_size].split(2)
+
+    return WithPictures
+
+
+def test_fid_against_all_training_images(copier: Any, people: Make, trainer: Make) -> None:
+    data = training_people(people)()
+    batch, training = whole(data), data.all_pictures()
+    found = validate(copier, trainer, data, with_networks(Measures(["fid"], fid_reference="train")))
+    assert found["val/fid"] == pytest.approx(distance(batch.target * 0.8, training), rel=1e-5)
+    assert found["val/copy_source/fid"] == pytest.approx(distance(batch.source, training), rel=1e-5)
+    with_targets = validate(copier, trainer, people(), with_networks(Measures(["fid"])))
+    assert found["val/fid"] != pytest.approx(with_targets["val/fid"], rel=0.01)
+    assert found["val/swd"] == with_targets["val/swd"], "swd goes on comparing with the targets"
+
+
+def test_training_images_are_read_once_per_run(painter: Make, people: Make, trainer: Make) -> None:
+    data = training_people(people)()
+    run = trainer(with_networks(Measures(["fid"], fid_reference="train")), max_epochs=3, num_sanity_val_steps=-1)
+    module = painter()
+    run.fit(module, datamodule=data)
+    assert "val/fid" in run.callback_metrics
+    run.test(module, datamodule=data, verbose=False)
+    assert {"test/fid", "test/copy_source/fid"} <= set(run.callback_metrics)
+    assert data.asked == 1
+
+
+def test_training_images_are_not_read_where_fid_is_impossible(copier: Any, people: Make, trainer: Make) -> None:
+    data = training_people(people)()
+    found = validate(copier, trainer, data, Measures(["psnr"], fid_reference="train"))
+    assert data.asked == 0
+    assert "val/psnr" in found
+
+
+def test_two_processes_share_the_training_images(
+    copier: Any, people: Make, trainer: Make, tmp_path: pathlib.Path
+) -> None:
+    one, two = (
+        validate(
+            copier,
+            trainer,
+            training_people(people)(sizes=(3, 2)),
+            with_networks(Measures([], fid_reference="train")),
+            folder=tmp_path / folder,
+            **settings,
+        )
+        for folder, settings in (("one", {}), ("two", {"strategy": "ddp_fork", "devices": 2}))
+    )
+    for name in ("val/fid", "val/copy_source/fid"):
+        assert two[name] == pytest.approx(one[name], rel=1e-6)
+
+
+def test_an_unknown_reference_of_fid_is_refused() -> None:
+    with pytest.raises(BadInput, match=r"fid_reference='trian' is not one of targets, train\. Did you mean 'train'"):
+        Measures(["fid"], fid_reference="trian")  # type: ignore[arg-type]
 
 
 def test_networks_of_measures_enter_no_checkpoint(
