@@ -44,6 +44,8 @@ class EvaluateConfig:
     averaged: bool
     """Whether the averaged networks are used where the checkpoint holds them."""
     seed: int
+    images: bool
+    """Whether every translation is written as an image."""
     model: Section | None = None
     """Settings that replace those of the checkpoint."""
     data: Section | None = None

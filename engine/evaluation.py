@@ -1,4 +1,4 @@
-"""The measures of a checkpoint: `metrics.json`, a csv row per image, grids."""
+"""The measures of a checkpoint: `metrics.json`, a csv row per image, grids, and the images themselves where asked for."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ def main(config: dict[str, Any], output: pathlib.Path) -> float | None:
     )
     data.test_split = split
     settings = {**rebuilt, **{part: config[part] for part in ("trainer", "callbacks", "logger")}}
-    folder.write_config({**settings, **{key: config[key] for key in ("ckpt", "split", "averaged")}})
+    folder.write_config({**settings, **{key: config[key] for key in ("ckpt", "split", "averaged", "images")}})
+    if config["images"]:
+        settings["callbacks"] = {**settings["callbacks"], "images": {"_target_": "callbacks.saved_images.SavedImages"}}
     trainer = build_trainer(settings, folder)
     trainer.test(translator, datamodule=data, verbose=False)
     measured = {name.replace("test/", f"{split}/", 1): float(value) for name, value in trainer.callback_metrics.items()}

@@ -61,6 +61,10 @@ def conclude(measured: dict[str, Any], folder: RunFolder, console: Console | Non
         console.print(f"[bold]{measured[CAVEATS]}[/bold]", soft_wrap=True)
     samples = sorted(folder.samples.glob("*.png"))
     console.print(f"Sample grid: {samples[-1]}" if samples else "No sample grids were written.", soft_wrap=True)
+    if folder.images.is_dir():
+        console.print(
+            f"Translations: {len(list(folder.images.glob('*.png')))} images in {folder.images}", soft_wrap=True
+        )
     console.print(f"Everything else: {folder.path} (config, checkpoints, metrics.csv, log)", soft_wrap=True)
     checkpoint = folder.best if folder.best.is_file() else folder.last
     if checkpoint.is_file():

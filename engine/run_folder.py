@@ -5,6 +5,7 @@ checkpoints/{last,best}.ckpt
 metrics.csv                 what was logged, a row per time
 metrics.json                what was measured at the end
 samples/<step>.png
+images/                      every translation, where evaluate.py was asked for them
 train.log
 """
 
@@ -31,6 +32,7 @@ class RunFolder:
         self.best = self.checkpoints / "best.ckpt"
         self.metrics_file = self.path / "metrics.json"
         self.samples = self.path / "samples"
+        self.images = self.path / "images"
 
     def write_config(self, config: dict[str, Any]) -> None:
         """Write the resolved config, whole or not at all."""
