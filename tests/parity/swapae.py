@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
+from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from datamodules.batch import Batch
 from lightning_modules.blocks.equalised import EqualLinear, scaled_leaky_relu, unit_rms
 from lightning_modules.blocks.fir_resample import fir_kernel, resample
 from lightning_modules.blocks.minibatch_deviation import minibatch_deviation
 from lightning_modules.blocks.modulated_conv import ModulatedConv2d, SharedModulatedConv2d
+from lightning_modules.blocks.noise_injection import NoiseInjection
 from lightning_modules.blocks.stylegan2_generator import StyleGAN2Generator, from_rosinality, mix, truncate
+from lightning_modules.swapae import module as swapae_module
 from lightning_modules.swapae import objectives, official
-from lightning_modules.swapae.autoencoder import Autoencoder
-from lightning_modules.swapae.codes import half, swap_order
+from lightning_modules.swapae.codes import swap_order
+from lightning_modules.swapae.module import SwapAE
 from lightning_modules.swapae.random_crop import CropDraws, random_crop
 from lightning_modules.swapae.residual_block import ConvLayer, ResidualBlock
 from tests.golden import recipe
@@ -322,18 +326,8 @@ def _terms_of_logits(given: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def official_terms(terms: dict[str, Tensor]) -> dict[str, Tensor]:
     """Our raw terms as the official code logs them, with the weights that are written into it."""
-    names = {
-        "discriminator_real": ("D_real", 1.0),
-        "discriminator_reconstruction": ("D_rec", 0.5),
-        "discriminator_swap": ("D_mix", 0.5),
-        "patch_discriminator_real": ("PatchD_real", 1.0),
-        "patch_discriminator_swap": ("PatchD_mix", 1.0),
-        "reconstruction": ("G_L1", 1.0),
-        "adversarial_reconstruction": ("G_GAN_rec", 0.5),
-        "adversarial_swap": ("G_GAN_mix", 1.0),
-        "adversarial_patch": ("G_mix", 1.0),
-    }
-    return {names[name][0]: names[name][1] * value for name, value in terms.items()}
+    weights = {"discriminator_reconstruction": 0.5, "discriminator_swap": 0.5, "adversarial_reconstruction": 0.5}
+    return {OFFICIAL_TERMS[name]: weights.get(name, 1.0) * value for name, value in terms.items()}
 
 
 def _penalties_of_gradients(given: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -352,57 +346,71 @@ def model(golden: Golden) -> Iterator[Compared]:
     yield from (_manifest if "variants" in golden.spec else _step)(golden)
 
 
+OFFICIAL_TERMS = {
+    "discriminator_real": "D_real",
+    "discriminator_reconstruction": "D_rec",
+    "discriminator_swap": "D_mix",
+    "patch_discriminator_real": "PatchD_real",
+    "patch_discriminator_swap": "PatchD_mix",
+    "reconstruction": "G_L1",
+    "adversarial_reconstruction": "G_GAN_rec",
+    "adversarial_swap": "G_GAN_mix",
+    "adversarial_patch": "G_mix",
+}
+"""What the official code calls the terms, which it logs with their weights."""
+CROPS = {
+    "discriminators": ("d_ref", "d_target", "d_mix"),
+    "r1": ("r1_ref", "r1_target"),
+    "generator": ("g_ref", "g_mix"),
+}
+"""The golden's crops in the order in which a phase takes them."""
+
+
 def _step(golden: Golden) -> Iterator[Compared]:
-    """Each phase of a step from the same weights, in float64, with the golden's crops and without noise."""
+    """The phases of `SwapAE`, each from the same weights, in float64, with the golden's crops and without noise."""
     parts = official.networks(golden.config)
     official.load_state(parts, state_of(golden))
-    for network in parts.values():
-        network.double()
-    images = input_of(golden, "image", torch.float64)
-    autoencoder = Autoencoder(parts["E"], parts["G"])
     words = golden.config
+    module = SwapAE(
+        parts["E"],  # type: ignore[arg-type]
+        parts["G"],  # type: ignore[arg-type]
+        parts["D"],  # type: ignore[arg-type]
+        parts["Dpatch"],  # type: ignore[arg-type]
+        crops=words["patch_num_crops"],
+        crop_min=words["patch_min_scale"],
+        crop_max=words["patch_max_scale"],
+        lambda_reconstruction=words["lambda_L1"],
+        lambda_gan=words["lambda_GAN"],
+        lambda_patch_gan=words["lambda_PatchGAN"],
+        lambda_r1=words["lambda_R1"],
+        lambda_patch_r1=words["lambda_patch_R1"],
+    ).double()
+    images = input_of(golden, "image", torch.float64)
+    batch = Batch(images, images, images, images, torch.zeros(len(images), dtype=torch.bool), [], [])
+    for phase in module.phases():
+        names = iter(CROPS[phase.name])
 
-    def crop(call: str, of: Tensor) -> Tensor:
-        scales = words["patch_min_scale"], words["patch_max_scale"]
-        return crops_of(golden, f"{call}.", of, words["patch_num_crops"], words["patch_size"], scales)
+        def crop(of: Tensor, count: int, size: int, scales: tuple[float, float], names: Any = names) -> Tensor:
+            return crops_of(golden, f"{next(names)}.", of, count, size, scales)
 
-    def made() -> tuple[Tensor, Tensor]:
-        codes, count = autoencoder.encode(images), half(len(images))
-        swapped = codes.select(swap_order(len(images)))
-        reconstruction = autoencoder.decode(codes.select(slice(0, count)), noise="none")
-        return reconstruction, autoencoder.decode(swapped, codes.style, noise="none")
-
-    judge, patches = parts["D"], parts["Dpatch"]
-    phases: dict[str, Callable[[], dict[str, Tensor]]] = {
-        "d": lambda: official_terms(
-            objectives.discriminator_terms(judge, images, *(fakes := made()))
-            | objectives.patch_discriminator_terms(
-                patches, crop("d_ref", images), crop("d_target", images), crop("d_mix", fakes[1].detach())
-            )
-        ),
-        "r1": lambda: _official_penalty(
-            objectives.gradient_penalties(judge, patches, images, crop("r1_ref", images), crop("r1_target", images)),
-            words,
-        ),
-        "g": lambda: official_terms(
-            objectives.generator_terms(judge, images, *(fakes := made()))
-            | objectives.patch_generator_terms(patches, crop("g_ref", images), crop("g_mix", fakes[1]))
-        ),
-    }
-    for tag, terms_of in phases.items():
-        terms = terms_of()
-        side = ("E", "G") if tag == "g" else ("D", "Dpatch")
-        yield from _compared_phase(golden, tag, terms, {prefix: parts[prefix] for prefix in side})
-
-
-def _official_penalty(terms: dict[str, Tensor], words: dict[str, Any]) -> dict[str, Tensor]:
-    return {"D_R1": words["lambda_R1"] / 2 * terms["r1"] + words["lambda_patch_R1"] / 4 * terms["patch_r1"]}
+        with (
+            patch.object(swapae_module, "random_crop", crop),
+            patch.object(NoiseInjection, "forward", lambda _, x, noise=None: x),
+        ):
+            losses = phase.losses(batch, module.begin_step(batch))
+        weighted = {name: loss.weight * loss.value for name, loss in losses.items()}
+        objective = sum(weighted.values())
+        if phase.name == "r1":  # one term of both, logged before it is multiplied by the interval
+            weighted = {"D_R1": objective / module.r1_interval}
+        terms = {OFFICIAL_TERMS.get(name, name): value for name, value in weighted.items()}
+        side = ("E", "G") if phase.name == "generator" else ("D", "Dpatch")
+        tag = phase.name if phase.name == "r1" else phase.name[0]
+        yield from _compared_phase(golden, tag, terms, objective, {prefix: parts[prefix] for prefix in side})
 
 
 def _compared_phase(
-    golden: Golden, tag: str, terms: dict[str, Tensor], parts: dict[str, nn.Module]
+    golden: Golden, tag: str, terms: dict[str, Tensor], objective: Any, parts: dict[str, nn.Module]
 ) -> Iterator[Compared]:
-    objective = sum(terms.values()) * (16 if tag == "r1" else 1)
     parameters = {
         f"{prefix}.{official.official_name(network, name)}": parameter
         for prefix, network in parts.items()
