@@ -203,11 +203,11 @@ def settings_of(words: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
         BadInput: an unknown name, a value that is no number, or no checkpoint.
     """
     given: dict[str, Any] = dict(SETTINGS)
-    of_data: dict[str, Any] = {}
+    of_data: list[str] = []
     for word in words:
         name, equals, value = word.partition("=")
         if equals and name.startswith("data."):
-            of_data |= OmegaConf.to_container(OmegaConf.from_dotlist([word]).data)  # type: ignore[operator]
+            of_data.append(word)
             continue
         if not equals or name not in SETTINGS:
             raise BadInput(
@@ -222,7 +222,8 @@ def settings_of(words: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
             raise BadInput(f"{name}={value} must be at least 1")
     if given["ckpt"] is None:
         raise BadInput("ckpt=FILE is needed: a checkpoint of a swapping autoencoder")
-    return given, of_data
+    changed: Any = OmegaConf.to_container(OmegaConf.from_dotlist(of_data))
+    return given, changed.get("data", {})
 
 
 if __name__ == "__main__":
