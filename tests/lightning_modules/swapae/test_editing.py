@@ -172,7 +172,7 @@ def test_a_folder_holds_a_mask_for_each_image(made, tmp_path):
 
 
 def test_styles_of_a_folder_are_whole_swaps(made, picture):
-    with pytest.raises(BadInput, match="leave out mask"):
+    with pytest.raises(BadInput, match="leave out amount, mask"):
         translate(made, batch_of(2), "fixed", styles=str(picture), mask=torch.ones(16, 16))
 
 
