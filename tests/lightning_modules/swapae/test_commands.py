@@ -181,7 +181,9 @@ def test_a_folder_of_one_image_is_no_training_set(photos, tmp_path):
 def test_directions_are_found_in_the_training_images_and_change_a_users_picture(checkpoint, photos, tmp_path, capsys):
     out = tmp_path / "directions"
     with pytest.raises(SystemExit) as ended:
-        directions.main([f"ckpt={checkpoint}", f"out={out}", "components=2", "images=6", "shown=3", "data.batch_size=2"])
+        directions.main(
+            [f"ckpt={checkpoint}", f"out={out}", "components=2", "images=6", "shown=3", "data.batch_size=2"]
+        )
     assert ended.value.code == 0
     assert "2 directions of 6 style codes" in capsys.readouterr().out
     assert (out / "directions.csv").read_text().startswith("component,explained_variance\n0,0.")
