@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from datamodules.bad_input import BadInput
-from lightning_modules.blocks.users_files import mask_of
+from lightning_modules.blocks.option_files import mask_of
 from lightning_modules.pidm.diffusion import Level
 from lightning_modules.pidm.samplers import SeededNoise
 

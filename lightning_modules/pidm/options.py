@@ -12,7 +12,7 @@ from torch import Tensor
 
 from datamodules.bad_input import BadInput, nearest
 from datamodules.batch import Batch
-from lightning_modules.blocks.users_files import picture_of
+from lightning_modules.blocks.option_files import picture_of
 from lightning_modules.pidm.editing import Reference, mask_for
 from lightning_modules.pidm.guidance import Guidance
 from lightning_modules.pidm.samplers import Sampler, SeededNoise

@@ -19,7 +19,7 @@ from datamodules.bad_input import BadInput, nearest
 from datamodules.batch import Batch
 from datamodules.reading import EXTENSIONS
 from lightning_modules.blocks.modulated_conv import RegionStyle, Style
-from lightning_modules.blocks.users_files import picture_of
+from lightning_modules.blocks.option_files import picture_of
 from lightning_modules.swapae.autoencoder import Autoencoder, Codes
 from lightning_modules.swapae.directions import Directions
 from lightning_modules.swapae.generator import Noise

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from datamodules.bad_input import BadInput
-from lightning_modules.blocks.users_files import mask_of
+from lightning_modules.blocks.option_files import mask_of
 from lightning_modules.translator import Place
 
 MOST_SHAPES = 4

@@ -9,6 +9,7 @@ from PIL import Image
 from datamodules.bad_input import BadInput
 from engine import translation
 from engine.adopt import adopted, main, methods
+from engine.build import build_translator
 from lightning_modules.cocosnet import official as cocosnet
 from lightning_modules.pidm import official as pidm
 from lightning_modules.swapae import official as swapae
@@ -156,6 +157,17 @@ def test_a_published_pidm_is_adopted(tmp_path):
             {"ema": file},
             ["data=market1501", "data.structure=pose_heatmaps", "data.height=32", "data.width=16"],
         )
+
+
+@pytest.mark.parametrize(
+    "words", [["experiment=pidm_deepfashion_official"], ["model=pidm", "data=market1501", "data.structure=pose_map"]]
+)
+def test_a_new_run_can_start_from_the_released_pidm(words):
+    """`init=` asks for networks of the same names and sizes."""
+    with torch.device("meta"):  # sizes without memory
+        released = build_translator(composed("model=pidm", *pidm.settings_told_by({}))).state_dict()
+        new = build_translator(composed(*words)).state_dict()
+    assert {name: value.shape for name, value in released.items()} == {name: value.shape for name, value in new.items()}
 
 
 def test_a_published_swapping_autoencoder_is_adopted(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""A user's picture or mask, read from its file.
+"""A picture or mask that an option names, read from its file.
 
 For options that name files. `translate.py` places such files as it places the pictures that they belong to, and hands tensors on
 (`Translator.placed_options`); whoever calls a method directly may name files too, and these are what reads them.

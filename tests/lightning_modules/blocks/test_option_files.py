@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from datamodules.bad_input import BadInput
-from lightning_modules.blocks.users_files import mask_of, picture_of
+from lightning_modules.blocks.option_files import mask_of, picture_of
 
 
 def test_pictures_of_any_size_come_in_that_of_the_model(tmp_path):
